@@ -1,0 +1,107 @@
+//! The one bounded channel between an engine and whoever runs it: events to store, deltas to show,
+//! permissions to ask for. A live session and a leased run are two receivers of it.
+
+use membrane_proto::v1::{Delta, EventPayload, PermissionDecision, event_payload::Kind};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+/// The host dropped its end: nothing more can be stored, so the engine must stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the host of this turn is gone")]
+pub struct HostGone;
+
+/// What an engine asks of its host.
+#[derive(Debug)]
+pub enum HostRequest {
+    /// Store this event; `done` is answered once it is durable.
+    Append {
+        /// What happened.
+        payload: EventPayload,
+        /// Answered when the event is stored; dropped when it can't be.
+        done: oneshot::Sender<()>,
+    },
+    /// Show this piece of a block. `stream` and `turn_id` are empty; the host fills them in.
+    Delta(Delta),
+    /// Ask a person. Dropping `answer` means that nobody will answer any more.
+    AskPermission {
+        /// What is asked.
+        ask: PermissionAsk,
+        /// Where the answer goes.
+        answer: oneshot::Sender<PermissionAnswer>,
+    },
+}
+
+/// A tool call that needs a person's answer. The host stores the request and its resolution as
+/// events.
+#[derive(Debug, Clone)]
+pub struct PermissionAsk {
+    /// Id of the call.
+    pub tool_call_id: String,
+    /// The tool's name.
+    pub tool_name: String,
+    /// Its input as a JSON object.
+    pub input_json: String,
+    /// Why it asks, in a sentence.
+    pub explanation: String,
+}
+
+/// A person's answer.
+#[derive(Debug, Clone)]
+pub struct PermissionAnswer {
+    /// Allow or deny.
+    pub decision: PermissionDecision,
+    /// What the agent is told when it was denied; may be empty.
+    pub reason: String,
+}
+
+/// The engine's end of the channel. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Host {
+    requests: mpsc::Sender<HostRequest>,
+}
+
+impl Host {
+    /// A host handle and the end that serves it, with room for `capacity` requests.
+    #[must_use]
+    pub fn channel(capacity: usize) -> (Self, mpsc::Receiver<HostRequest>) {
+        let (requests, served) = mpsc::channel(capacity);
+        (Self { requests }, served)
+    }
+
+    /// Stores an event and returns when it is durable.
+    ///
+    /// # Errors
+    /// [`HostGone`] if it could not be stored.
+    pub async fn append(&self, kind: Kind) -> Result<(), HostGone> {
+        let (done, stored) = oneshot::channel();
+        let payload = EventPayload {
+            kind: Some(kind),
+            ..EventPayload::default()
+        };
+        self.send(HostRequest::Append { payload, done }).await?;
+        stored.await.map_err(|_| HostGone)
+    }
+
+    /// Shows a piece of a block.
+    ///
+    /// # Errors
+    /// [`HostGone`] if nobody listens any more.
+    pub async fn delta(&self, delta: Delta) -> Result<(), HostGone> {
+        self.send(HostRequest::Delta(delta)).await
+    }
+
+    /// Asks a person and waits for the answer, however long it takes.
+    ///
+    /// # Errors
+    /// [`HostGone`] if nobody will answer any more.
+    pub async fn ask(&self, ask: PermissionAsk) -> Result<PermissionAnswer, HostGone> {
+        let (answer, answered) = oneshot::channel();
+        self.send(HostRequest::AskPermission { ask, answer })
+            .await?;
+        answered.await.map_err(|_| HostGone)
+    }
+
+    async fn send(&self, request: HostRequest) -> Result<(), HostGone> {
+        self.requests.send(request).await.map_err(|_| HostGone)
+    }
+}
