@@ -3,6 +3,8 @@
 //! only the event messages, so that there is one event schema.
 
 pub mod host;
+pub mod sandbox;
+pub mod tools;
 pub mod turn;
 
 pub use host::{Host, HostGone, HostRequest, PermissionAnswer, PermissionAsk};
