@@ -1,1 +1,27 @@
-//! Workspace trees.
+//! Workspace trees: zip archives into and out of a directory, always beneath a directory handle.
+//!
+//! Owns the rules for what a tree may contain (paths, links, kinds, sizes) and the promise that an
+//! import happens whole or not at all. It must not know gRPC, SQL, async, the environment or the
+//! clock. Archives are read strictly: every byte of the file must be accounted for by exactly one
+//! interpretation, so that no two programs can see two different trees in one archive.
+
+mod archive;
+mod directory;
+mod error;
+mod export;
+mod import;
+mod limits;
+mod link;
+mod path;
+mod staging;
+mod summary;
+mod tree;
+mod walk;
+
+pub use directory::import_directory;
+pub use error::{ArchiveError, EntryName, Fault};
+pub use export::export_zip;
+pub use import::import_zip;
+pub use limits::Limits;
+pub use staging::{RESERVED_NAMES, Recovery, recover};
+pub use summary::{Dropped, DroppedKind, Summary};
