@@ -3,6 +3,10 @@
 
 pub mod api;
 mod app;
+pub mod format;
+pub mod markdown;
+pub mod tool_input;
+pub mod transcript;
 
 pub use app::App;
 #[cfg(feature = "ssr")]
