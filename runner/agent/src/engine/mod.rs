@@ -1,0 +1,250 @@
+//! The native engine: the loop on the Messages API. It builds a request from the log, streams the
+//! answer, runs the tools that the answer calls, and goes on until the model ends its turn, a limit,
+//! an interrupt or an error. It knows its host only as a channel, and stores nothing itself.
+//!
+//! **The log is the history.** Every request is built from the stored events by
+//! [`history::messages`], those of this turn included; an event is durable before the engine goes
+//! on. So what a restart rebuilds is what the model was shown.
+//!
+//! **A block is an event as soon as it is complete**, not when its answer is. An answer that is cut
+//! off therefore leaves its complete blocks in the log, and its open block nowhere:
+//! - with a complete tool call among them, the cut is taken as the end of the answer: the calls run,
+//!   and a notice says so;
+//! - otherwise the request is tried again, visibly. Words that were complete stay in the
+//!   conversation, followed by a user's note that asks to continue, since models that think refuse
+//!   a conversation that ends with their own words. Signed thinking that nothing follows is left
+//!   out of it by the history's own rules.
+//!
+//! An interrupt keeps the words of the open block too, because a person has seen them. Whatever
+//! ends a turn, every tool call in the log has a result when the turn is over, unless the host is
+//! gone.
+
+mod answer;
+mod calls;
+mod prompt;
+mod request;
+
+use std::collections::HashSet;
+
+use membrane_proto::v1::{
+    ErrorDetail, Event, EventPayload, ModelUsage, Notice, NoticeLevel, ToolResult, TurnOutcome,
+    Usage, event_payload::Kind,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cost, history,
+    host::{Host, HostGone},
+    model::ModelClient,
+    tools::{ToolOutput, Toolbox},
+    turn::{TurnReport, TurnSpec},
+};
+
+use answer::Answer;
+use calls::Call;
+
+/// Runs one turn and returns how it went. It never fails otherwise: the caller stores the report as
+/// the turn's last event.
+///
+/// The caller stores the turn's first events (`user_message`, `turn_started`) before, serves the
+/// other end of `host` all along, and may cancel at any moment: the turn then ends within seconds
+/// with a log that can be continued.
+pub async fn run_turn(
+    spec: TurnSpec,
+    model: &ModelClient,
+    tools: &Toolbox,
+    host: Host,
+    cancel: CancellationToken,
+) -> TurnReport {
+    let mut turn = Turn::new(spec, model, tools, host, cancel);
+    let stop = turn.run().await.err().unwrap_or(Stop::Completed);
+    let stop = match turn.answer_open_calls(&stop).await {
+        Ok(()) => stop,
+        Err(HostGone) => Stop::HostGone,
+    };
+    turn.report(stop)
+}
+
+/// Why a turn ends.
+#[derive(Debug)]
+enum Stop {
+    Completed,
+    Interrupted,
+    LimitReached,
+    HostGone,
+    Failed(ErrorDetail),
+}
+
+impl From<HostGone> for Stop {
+    fn from(_: HostGone) -> Self {
+        Self::HostGone
+    }
+}
+
+/// One turn at work.
+struct Turn<'turn> {
+    spec: TurnSpec,
+    model: &'turn ModelClient,
+    tools: &'turn Toolbox,
+    host: Host,
+    cancel: CancellationToken,
+    /// Id that the host gave the turn: that of the message to answer.
+    turn_id: String,
+    /// The session's events, those of this turn included.
+    log: Vec<Event>,
+    /// Ids of all tool calls in the log.
+    call_ids: HashSet<String>,
+    /// Calls in the log that have no result yet, in order.
+    open_calls: Vec<String>,
+    /// Whether earlier thinking is sent back, and new thinking asked for with a budget.
+    with_thinking: bool,
+    usage: Usage,
+}
+
+impl<'turn> Turn<'turn> {
+    fn new(
+        mut spec: TurnSpec,
+        model: &'turn ModelClient,
+        tools: &'turn Toolbox,
+        host: Host,
+        cancel: CancellationToken,
+    ) -> Self {
+        let log = std::mem::take(&mut spec.history);
+        let turn_id = log.last().map(|event| event.turn_id.clone());
+        Self {
+            call_ids: history::tool_call_ids(&log),
+            spec,
+            model,
+            tools,
+            host,
+            cancel,
+            turn_id: turn_id.unwrap_or_default(),
+            log,
+            open_calls: Vec::new(),
+            with_thinking: true,
+            usage: Usage::default(),
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), Stop> {
+        for _ in 0..self.spec.max_requests.max(1) {
+            let answer = self.ask_model().await?;
+            if self.is_last(&answer).await? {
+                return Ok(());
+            }
+            self.run_calls(answer.calls).await?;
+        }
+        Err(Stop::LimitReached)
+    }
+
+    /// Whether the turn is over with this answer.
+    async fn is_last(&mut self, answer: &Answer) -> Result<bool, Stop> {
+        match answer.stop_reason.as_str() {
+            "refusal" => Err(Stop::Failed(detail(
+                "MODEL_REFUSED",
+                "The model declined to answer this conversation. Ask in another way, or start a new session.",
+            ))),
+            "model_context_window_exceeded" if answer.calls.is_empty() => {
+                Err(Stop::Failed(detail(
+                    "MODEL_REQUEST_TOO_LARGE",
+                    "The conversation is too long for this model. Start a new session, or choose a model with a larger context.",
+                )))
+            }
+            "max_tokens" if answer.calls.is_empty() => {
+                let message =
+                    "The answer was cut off at the model's output limit. Ask to continue.";
+                self.notice("MODEL_MAX_TOKENS", message).await?;
+                Ok(true)
+            }
+            // The provider wants to be asked again with the same conversation.
+            "pause_turn" => Ok(false),
+            _ => Ok(answer.calls.is_empty()),
+        }
+    }
+
+    /// Gives every call that has no result one that says why, so that the log stays a conversation.
+    async fn answer_open_calls(&mut self, stop: &Stop) -> Result<(), HostGone> {
+        let why = match stop {
+            Stop::HostGone => return Err(HostGone),
+            Stop::Interrupted => calls::INTERRUPTED,
+            _ => "The call was not run: the turn ended before.",
+        };
+        for tool_call_id in std::mem::take(&mut self.open_calls) {
+            let output = ToolOutput::error(why);
+            let result = ToolResult {
+                tool_call_id,
+                content: output.content,
+                is_error: true,
+                ..ToolResult::default()
+            };
+            self.append(Kind::ToolResult(result)).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores an event, and remembers it for the next request.
+    async fn append(&mut self, kind: Kind) -> Result<(), HostGone> {
+        self.host.append(kind.clone()).await?;
+        self.remember(kind);
+        Ok(())
+    }
+
+    /// Remembers an event that is stored.
+    fn remember(&mut self, kind: Kind) {
+        match &kind {
+            Kind::ToolCall(call) => {
+                self.call_ids.insert(call.tool_call_id.clone());
+                self.open_calls.push(call.tool_call_id.clone());
+            }
+            Kind::ToolResult(result) => self.open_calls.retain(|id| *id != result.tool_call_id),
+            _ => {}
+        }
+        self.log.push(Event {
+            turn_id: self.turn_id.clone(),
+            payload: Some(EventPayload {
+                kind: Some(kind),
+                ..EventPayload::default()
+            }),
+            ..Event::default()
+        });
+    }
+
+    async fn notice(&mut self, reason: &str, message: &str) -> Result<(), HostGone> {
+        let notice = Notice {
+            level: NoticeLevel::Warning.into(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        };
+        self.append(Kind::Notice(notice)).await
+    }
+
+    /// Counts one model request, stores what it used, and so marks the end of its answer.
+    async fn count(&mut self, used: ModelUsage) -> Result<(), HostGone> {
+        if let Some(usage) = &used.usage {
+            cost::add(&mut self.usage, usage);
+        }
+        self.append(Kind::ModelUsage(used)).await
+    }
+
+    fn report(self, stop: Stop) -> TurnReport {
+        let (outcome, error) = match stop {
+            Stop::Completed => (TurnOutcome::Completed, None),
+            Stop::Interrupted => (TurnOutcome::Interrupted, None),
+            Stop::LimitReached => (TurnOutcome::LimitReached, None),
+            Stop::HostGone => (TurnOutcome::Abandoned, None),
+            Stop::Failed(error) => (TurnOutcome::Failed, Some(error)),
+        };
+        TurnReport {
+            outcome,
+            usage: self.usage,
+            error,
+        }
+    }
+}
+
+fn detail(reason: &str, message: &str) -> ErrorDetail {
+    ErrorDetail {
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    }
+}
