@@ -22,14 +22,9 @@ const LARGEST_BODY_BYTES: usize = 32 << 20;
 
 /// All routes. Those of the API are also below `/api`, where OpenRouter has them.
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
-    let api = Router::new()
-        .route("/v1/messages", post(messages))
-        .route("/v1/messages/count_tokens", post(count_tokens))
-        .route("/v1/models", get(models))
-        .route("/v1/models/{id}", get(model));
     let mut router = Router::new()
-        .nest("/api", api.clone())
-        .merge(api)
+        .merge(api(""))
+        .merge(api("/api"))
         .route("/", get(probe))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method);
@@ -39,6 +34,16 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     router
         .layer(DefaultBodyLimit::max(LARGEST_BODY_BYTES))
         .with_state(Arc::clone(shared))
+}
+
+/// The API below a prefix. Nesting would hide the prefix from what is recorded.
+fn api(prefix: &str) -> Router<Arc<Shared>> {
+    let at = |path: &str| format!("{prefix}/v1/{path}");
+    Router::new()
+        .route(&at("messages"), post(messages))
+        .route(&at("messages/count_tokens"), post(count_tokens))
+        .route(&at("models"), get(models))
+        .route(&at("models/{id}"), get(model))
 }
 
 /// A request as it will be recorded, and what is wrong with its body already.

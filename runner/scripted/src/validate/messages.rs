@@ -57,8 +57,8 @@ fn check_not_empty(index: usize, message: &Value, last: bool) -> Checked {
 }
 
 fn final_text(content: &Value) -> Option<&str> {
-    let last = items(content).last().map(|block| &block["text"]);
-    content.as_str().or(last?.as_str())
+    let block = items(content).last();
+    content.as_str().or_else(|| block?["text"].as_str())
 }
 
 /// Consecutive messages of one role are allowed, and taken as one.

@@ -1,0 +1,6 @@
+//! The scripted model over HTTP, as clients meet it.
+
+mod api;
+mod client;
+mod faults;
+mod scenarios;
