@@ -1,9 +1,41 @@
 //! The sandbox: every process that an agent starts runs inside. It fails closed. Knows nothing of
 //! tools; it turns a command into a process that sees the workspace, its HOME and nothing else.
+//!
+//! First form: bubblewrap with all namespaces. seccomp and Landlock are added inside of it later:
+//! they narrow what this already confines, so nothing here has to change its shape for them.
+
+mod doctor;
+mod launcher;
+mod plan;
+mod probe;
+mod process;
+pub mod toolchains;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
+
+pub use doctor::{Check, Outcome, doctor};
+pub(crate) use process::{Exit, Process, Progress};
+
+use launcher::Launcher;
+use plan::Plan;
+
+/// Where an agent sees the workspace's files.
+pub const WORKSPACE: &str = "/workspace";
+/// Where an agent sees the workspace's HOME.
+pub const HOME: &str = "/home/agent";
+
+/// The host directories behind [`WORKSPACE`] and [`HOME`], absolute. They never appear in any
+/// output.
+#[derive(Debug, Clone)]
+pub struct WorkspacePlace {
+    /// The workspace's files.
+    pub files: PathBuf,
+    /// The workspace's HOME.
+    pub home: PathBuf,
+}
 
 /// Whether processes run inside a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -11,7 +43,8 @@ pub enum SandboxMode {
     /// Always. Where it can't be had, no process is started.
     #[default]
     Required,
-    /// Never: processes run as the server's user with a cleaned environment. The operator's
+    /// Never: processes run as the server's user with a cleaned environment, see the host's files
+    /// and network, and are killed by process group, which a daemon can leave. The operator's
     /// explicit act.
     None,
 }
@@ -21,12 +54,29 @@ pub enum SandboxMode {
 pub struct SandboxConfig {
     /// Whether processes run inside at all.
     pub mode: SandboxMode,
-    /// Host directories and files shown read-only under their own paths.
+    /// The bubblewrap program; none to look for it in the system's directories.
+    pub bwrap: Option<PathBuf>,
+    /// Host directories and files shown read-only under their own paths, absolute. One that does
+    /// not exist is left out (and [`doctor`] says so); one below [`WORKSPACE`] or [`HOME`] is
+    /// hidden by these.
     pub ro_binds: Vec<PathBuf>,
-    /// Directories put before the system's on the PATH inside.
+    /// Directories put before the system's on the PATH inside, absolute.
     pub path: Vec<PathBuf>,
-    /// Variables set inside, beside the fixed ones.
+    /// Variables set inside. HOME, PATH, USER and TMPDIR can't be changed.
     pub env: Vec<(String, String)>,
+}
+
+impl SandboxConfig {
+    /// The same, with toolchains shown as well.
+    #[must_use]
+    pub fn with_toolchains(mut self, found: &[toolchains::Toolchain]) -> Self {
+        for toolchain in found {
+            self.ro_binds.extend_from_slice(&toolchain.ro_binds);
+            self.path.extend_from_slice(&toolchain.path);
+            self.env.extend_from_slice(&toolchain.env);
+        }
+        self
+    }
 }
 
 /// The sandbox can't be had on this machine as it is.
@@ -55,36 +105,115 @@ pub enum SandboxState {
     Disabled,
 }
 
-/// The sandbox of a server. Cheap to clone.
+/// A process to start.
+#[derive(Debug)]
+pub(crate) struct Task<'task> {
+    /// The workspace it sees; none for an empty one that is forgotten afterwards.
+    pub place: Option<&'task WorkspacePlace>,
+    /// Working directory, relative to [`WORKSPACE`].
+    pub cwd: &'task std::path::Path,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+}
+
+/// A process could not be started.
+#[derive(Debug, Error)]
+pub(crate) enum SpawnError {
+    /// The sandbox is required and not there.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The operating system refused.
+    #[error("the process could not be started")]
+    Io(#[from] std::io::Error),
+}
+
+/// The sandbox of a server. Cheap to clone; processes started through it are killed when the last
+/// clone is gone.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
-    state: SandboxState,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+enum Shared {
+    Enforced(Plan, Launcher),
+    Disabled(SandboxConfig, Launcher),
+    Unavailable(Unavailable),
 }
 
 impl Sandbox {
-    /// Tries the sandbox by running a process in it.
+    /// Sets the sandbox up and tries it: a process is run inside and has to find itself without
+    /// capabilities, without a way to gain privileges, without network and alone.
     ///
     /// # Errors
-    /// [`Unavailable`] if it is required and does not work.
-    pub async fn start(_config: SandboxConfig) -> Result<Self, Unavailable> {
-        Ok(Self {
-            state: SandboxState::Disabled,
-        })
+    /// [`Unavailable`] if the sandbox is required and does not work, or if the configuration
+    /// contradicts itself.
+    pub async fn start(config: SandboxConfig) -> Result<Self, Unavailable> {
+        let launcher = Launcher::start().map_err(Unavailable::thread)?;
+        if config.mode == SandboxMode::None {
+            return Ok(Self::of(Shared::Disabled(config, launcher)));
+        }
+        let plan = probe::working_plan(&config, &launcher).await?;
+        Ok(Self::of(Shared::Enforced(plan, launcher)))
     }
 
     /// A sandbox that refuses every process, for a host that goes on without one: tools that start
     /// no process keep working.
     #[must_use]
     pub fn unavailable(why: Unavailable) -> Self {
-        let Unavailable { reason, fix } = why;
-        Self {
-            state: SandboxState::Unavailable { reason, fix },
-        }
+        Self::of(Shared::Unavailable(why))
     }
 
     /// What holds.
     #[must_use]
     pub fn state(&self) -> SandboxState {
-        self.state.clone()
+        match &*self.shared {
+            Shared::Enforced(..) => SandboxState::Enforced,
+            Shared::Disabled(..) => SandboxState::Disabled,
+            Shared::Unavailable(Unavailable { reason, fix }) => SandboxState::Unavailable {
+                reason: reason.clone(),
+                fix: fix.clone(),
+            },
+        }
+    }
+
+    /// Starts a process.
+    ///
+    /// # Errors
+    /// [`SpawnError`] if there is no sandbox or no resources; what goes wrong later is in its
+    /// [`Exit`].
+    pub(crate) fn spawn(&self, task: &Task<'_>) -> Result<Process, SpawnError> {
+        match &*self.shared {
+            Shared::Enforced(plan, launcher) => {
+                Ok(Process::start(launcher, plan.command(task), true)?)
+            }
+            Shared::Disabled(config, launcher) => {
+                let command = plan::unconfined_command(config, task);
+                Ok(Process::start(launcher, command, false)?)
+            }
+            Shared::Unavailable(why) => Err(why.clone().into()),
+        }
+    }
+
+    fn of(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl Unavailable {
+    fn new(reason: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            fix: fix.into(),
+        }
+    }
+
+    fn thread(source: std::io::Error) -> Self {
+        Self::new(
+            format!("the thread that starts processes could not be started ({source})"),
+            "Raise the limit of threads or processes of the server.",
+        )
     }
 }
