@@ -1,18 +1,39 @@
 //! The tools that an agent calls: what they are, how their input is checked, and one call that
 //! never fails otherwise than as a tool result. Knows nothing of models and permissions.
 
+mod bash;
+mod change;
+mod collect;
 mod definitions;
+mod failure;
+mod glob;
+mod grep;
+mod lines;
+mod matches;
+mod notebook;
 mod output;
+mod paths;
+mod read;
+mod seen;
+mod todo;
+mod walk;
+mod write;
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use membrane_proto::v1::{Todo, ToolContent, Truncation, tool_result};
+use membrane_proto::v1::{Todo, ToolContent, Truncation, tool_content, tool_result};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::sandbox::Sandbox;
+use bash::Shell;
+use failure::{Answer, Failure};
+use paths::Roots;
+use seen::Seen;
 
+pub use crate::sandbox::WorkspacePlace;
 pub use output::OutputSink;
 
 /// Names of all tools, in the order in which they are offered.
@@ -68,15 +89,6 @@ pub struct ToolOutput {
     pub todos: Option<Vec<Todo>>,
 }
 
-/// The host directories behind `/workspace` and `/home/agent`. They never appear in any output.
-#[derive(Debug, Clone)]
-pub struct WorkspacePlace {
-    /// The workspace's files.
-    pub files: PathBuf,
-    /// The workspace's HOME.
-    pub home: PathBuf,
-}
-
 /// A toolbox could not be set up.
 #[derive(Debug, Error)]
 pub enum ToolboxError {
@@ -95,17 +107,31 @@ pub enum ToolboxError {
 /// turns.
 #[derive(Debug)]
 pub struct Toolbox {
-    #[allow(dead_code)]
-    sandbox: Sandbox,
+    shared: Shared,
+    shell: Shell,
+}
+
+/// What tools work on. Cheap to clone: file tools run on threads of their own.
+#[derive(Debug, Clone)]
+struct Shared {
+    roots: Arc<Roots>,
+    seen: Arc<Seen>,
 }
 
 impl Toolbox {
     /// Opens the workspace's directories.
     ///
     /// # Errors
-    /// [`ToolboxError::Open`] if one of them is missing or not a directory.
-    pub fn new(_place: WorkspacePlace, sandbox: Sandbox) -> Result<Self, ToolboxError> {
-        Ok(Self { sandbox })
+    /// [`ToolboxError::Open`] if one of them is missing, not a directory or not an absolute path.
+    pub fn new(place: WorkspacePlace, sandbox: Sandbox) -> Result<Self, ToolboxError> {
+        let shared = Shared {
+            roots: Arc::new(Roots::open(&place)?),
+            seen: Arc::default(),
+        };
+        Ok(Self {
+            shared,
+            shell: Shell::new(sandbox, place),
+        })
     }
 
     /// The definitions of those tools that are allowed, in the order of [`TOOL_NAMES`]. Names that
@@ -129,10 +155,65 @@ impl Toolbox {
     pub async fn call(
         &self,
         call: ToolInvocation,
-        _output: OutputSink,
-        _cancel: CancellationToken,
+        output: OutputSink,
+        cancel: CancellationToken,
     ) -> ToolOutput {
-        ToolOutput::error(format!("There is no tool named {}.", call.name))
+        // A thread that is at work notices the drop of this future by it.
+        let cancel = cancel.child_token();
+        let _stopped_when_dropped = cancel.clone().drop_guard();
+        let answer = self.answer(call, output, cancel).await;
+        answer.unwrap_or_else(ToolOutput::from)
+    }
+
+    async fn answer(
+        &self,
+        call: ToolInvocation,
+        output: OutputSink,
+        cancel: CancellationToken,
+    ) -> Answer {
+        let ToolInvocation { id, name, input } = call;
+        match name.as_str() {
+            "Read" => self.blocking(input, cancel, read::read).await,
+            "Write" => {
+                self.blocking(input, cancel, |on, input, _| write::write(on, input))
+                    .await
+            }
+            "Edit" => {
+                self.blocking(input, cancel, |on, input, _| write::edit(on, input))
+                    .await
+            }
+            "Glob" => self.blocking(input, cancel, glob::glob).await,
+            "Grep" => self.blocking(input, cancel, grep::grep).await,
+            "Bash" => {
+                let input = parse(input)?;
+                self.shell
+                    .run(&self.shared, &id, input, output, &cancel)
+                    .await
+            }
+            "TodoWrite" => todo::write(parse(input)?),
+            _ => Err(Failure::new(format!("There is no tool named {name}."))),
+        }
+    }
+
+    /// Runs file work on a thread of its own. Searching looks at `cancel` itself; writing is
+    /// waited for, so that no file changes after the answer.
+    async fn blocking<I: DeserializeOwned + Send + 'static>(
+        &self,
+        input: Value,
+        cancel: CancellationToken,
+        work: impl FnOnce(&Shared, I, &CancellationToken) -> Answer + Send + 'static,
+    ) -> Answer {
+        let input = parse(input)?;
+        if cancel.is_cancelled() {
+            return Err(Failure::interrupted());
+        }
+        let shared = self.shared.clone();
+        let working = tokio::task::spawn_blocking(move || work(&shared, input, &cancel));
+        working.await.unwrap_or_else(|_| {
+            Err(Failure::new(
+                "The tool failed in a way that it should not have.",
+            ))
+        })
     }
 }
 
@@ -158,6 +239,11 @@ impl ToolOutput {
 
 fn text_content(text: String) -> ToolContent {
     ToolContent {
-        kind: Some(membrane_proto::v1::tool_content::Kind::Text(text)),
+        kind: Some(tool_content::Kind::Text(text)),
     }
+}
+
+fn parse<I: DeserializeOwned>(input: Value) -> Result<I, Failure> {
+    serde_json::from_value(input)
+        .map_err(|error| Failure::new(format!("The input is not valid: {error}.")))
 }
