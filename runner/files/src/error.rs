@@ -62,7 +62,7 @@ macro_rules! refusals {
         #[derive(Debug, thiserror::Error)]
         #[non_exhaustive]
         pub enum ArchiveError {
-            $($(#[$doc])* #[error($text)] #[allow(missing_docs)] $name $({ $($field: $type),* })?,)*
+            $($(#[$doc])* #[error($text)] $name $({ $($field: $type),* })?,)*
             /// Reading the archive or the source, or writing the destination, failed.
             #[error("{doing} failed")]
             Io {
@@ -186,6 +186,8 @@ refusals! {
     Encrypted { entry: EntryName } => Content "ARCHIVE_ENCRYPTED" "entry {entry} is encrypted";
     /// A compression method other than stored and deflated.
     Compression { entry: EntryName, method: u16 } => Content "ARCHIVE_COMPRESSION_UNSUPPORTED" "entry {entry} is compressed with method {method}; only stored and deflated are supported";
+    /// Unpacking needs a version of the format beyond zip64.
+    Version { entry: EntryName } => Content "ARCHIVE_VERSION_UNSUPPORTED" "entry {entry} needs a newer version of the zip format";
     /// A general purpose flag that changes the meaning in a way not supported.
     Flags { entry: EntryName, flags: u16 } => Content "ARCHIVE_FLAGS_UNSUPPORTED" "entry {entry} has unsupported flags {flags:#06x}";
     /// The extra fields do not add up, or one of them is not supported.

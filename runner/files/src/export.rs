@@ -25,6 +25,7 @@ const WRITING: &str = "writing the archive";
 pub fn export_zip(source: &Dir, out: impl Write, limits: &Limits) -> Result<Summary, ArchiveError> {
     let mut pack = Pack {
         zip: ZipWriter::new_stream(out),
+        large: limits.max_file_bytes > u64::from(u32::MAX),
     };
     let summary = walk(source, None, limits, &mut pack)?;
     let mut out = pack.zip.finish().map_err(writing)?.into_inner();
@@ -34,6 +35,8 @@ pub fn export_zip(source: &Dir, out: impl Write, limits: &Limits) -> Result<Summ
 
 struct Pack<W: Write> {
     zip: ZipWriter<StreamWriter<W>>,
+    /// Whether a file may need zip64 sizes, which must be known before it is written.
+    large: bool,
 }
 
 impl<W: Write> Visitor for Pack<W> {
@@ -48,7 +51,7 @@ impl<W: Write> Visitor for Pack<W> {
         contents: &mut Bounded<'_>,
     ) -> Result<(), ArchiveError> {
         self.zip
-            .start_file(path, options(executable))
+            .start_file(path, options(executable).large_file(self.large))
             .map_err(writing)?;
         contents.for_each(|bytes| self.zip.write_all(bytes).map_err(ArchiveError::io(WRITING)))
     }

@@ -41,7 +41,7 @@ impl Default for Limits {
         Self {
             max_archive_bytes: 512 << 20,
             max_entries: 50_000,
-            max_directory_bytes: 16 << 20,
+            max_directory_bytes: 8 << 20,
             max_total_bytes: 2 << 30,
             max_file_bytes: 1 << 30,
             max_ratio: 200,

@@ -3,7 +3,7 @@
 use crate::error::{ArchiveError, EntryName};
 use crate::limits::Limits;
 use crate::staging::RESERVED_NAMES;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Checks a path without its trailing slash.
 ///
@@ -82,9 +82,15 @@ pub(crate) fn fold(name: &str) -> String {
     if name.is_ascii() {
         return name.to_ascii_lowercase();
     }
-    name.nfc()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .nfc()
-        .collect()
+    let composed = compose(name.to_owned());
+    let upper = composed.chars().flat_map(char::to_uppercase);
+    compose(upper.flat_map(char::to_lowercase).collect())
+}
+
+/// NFC, which nearly every name has already.
+fn compose(name: String) -> String {
+    match is_nfc_quick(name.chars()) {
+        IsNormalized::Yes => name,
+        _ => name.nfc().collect(),
+    }
 }

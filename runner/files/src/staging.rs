@@ -88,8 +88,11 @@ impl<'d> Staging<'d> {
                 io::ErrorKind::AlreadyExists => ArchiveError::Unfinished,
                 _ => ArchiveError::io(doing)(error),
             })?;
-        let opened = destination.open_dir_nofollow(BUILDING);
-        let tree = opened.map_err(ArchiveError::io(doing))?;
+        let tree = destination.open_dir_nofollow(BUILDING).map_err(|error| {
+            // Whoever replaced it loses it; what was made here was empty.
+            let _ = destination.remove_dir_all(BUILDING);
+            ArchiveError::io(doing)(error)
+        })?;
         let name = Some(BUILDING);
         Ok(Self {
             destination,

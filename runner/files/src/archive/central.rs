@@ -20,6 +20,9 @@ pub(super) const UTF8_FLAG: u16 = 1 << 11;
 /// Flags that do not change how an entry is read: the deflate level, and the two above.
 const KNOWN_FLAGS: u16 = 0b110 | DESCRIPTOR_FLAG | UTF8_FLAG;
 
+/// The version of the format that brought zip64; nothing later is supported.
+const VERSION: u8 = 45;
+
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
@@ -135,6 +138,9 @@ fn read(fixed: &[u8], name: &[u8], extra: &[u8], limits: &Limits) -> Result<Reco
         limits,
     )?;
     check_flags(flags, method, name)?;
+    if fixed[6] > VERSION {
+        return Err(ArchiveError::Version { entry: entry() });
+    }
     if u16_at(fixed, 34) != 0 {
         return Err(ArchiveError::MultiDisk);
     }

@@ -74,6 +74,11 @@ fn check_unicode_path(data: &[u8], name: &[u8]) -> Result<(), ArchiveError> {
 
 /// A zip64 field holds exactly the values whose short fields are all ones, in a fixed order.
 fn lengthen(short: Short, zip64: Option<&[u8]>) -> Option<Long> {
+    // Before data of unknown length, some writers leave room for sizes and fill it with zeros.
+    let reserved = short.offset.is_none() && short.size == 0 && short.compressed == 0;
+    if reserved && zip64 == Some(&[0; 16]) {
+        return lengthen(short, None);
+    }
     let mut values = zip64.unwrap_or_default();
     let mut take = |value: u32| {
         if value != u32::MAX || zip64.is_none() {

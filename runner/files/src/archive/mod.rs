@@ -70,25 +70,25 @@ fn tile<R: Read + Seek>(
     records: &mut [Record],
     directory_offset: u64,
 ) -> Result<(), ArchiveError> {
-    let mut expected = 0;
-    for index in 0..records.len() {
-        let next = records
-            .get(index + 1)
-            .map_or(directory_offset, |next| next.offset);
-        let record = &mut records[index];
-        let entry = || EntryName::new(&record.path);
-        if record.offset > expected {
-            return Err(ArchiveError::UnlistedBytes { entry: entry() });
-        }
-        if record.offset < expected || next <= record.offset || next > directory_offset {
-            return Err(ArchiveError::Overlap { entry: entry() });
-        }
-        record.data_offset = local::check(source, record, next)?;
-        expected = next;
-    }
     if records.is_empty() && directory_offset != 0 {
         let detail = "bytes before an empty directory";
         return Err(ArchiveError::Directory { detail });
+    }
+    if let Some(first) = records.first().filter(|first| first.offset != 0) {
+        let entry = EntryName::new(&first.path);
+        return Err(ArchiveError::UnlistedBytes { entry });
+    }
+    if let Some(last) = records
+        .last()
+        .filter(|last| last.offset >= directory_offset)
+    {
+        let entry = EntryName::new(&last.path);
+        return Err(ArchiveError::Overlap { entry });
+    }
+    for index in 0..records.len() {
+        let following = records.get(index + 1).map(|record| record.offset);
+        let record = &mut records[index];
+        record.data_offset = local::check(source, record, following.unwrap_or(directory_offset))?;
     }
     Ok(())
 }

@@ -34,6 +34,8 @@ pub struct Entry {
     /// Instead of the true offset.
     pub offset: Option<u32>,
     pub disk: u16,
+    /// The version of the format, times ten, that the directory says is needed.
+    pub version: u8,
     pub listed: bool,
     /// Whether a local header and data are written at all.
     pub present: bool,
@@ -64,6 +66,7 @@ impl Entry {
             gap: Vec::new(),
             offset: None,
             disk: 0,
+            version: 20,
             listed: true,
             present: true,
         }
@@ -283,7 +286,7 @@ fn write_local(bytes: &mut Vec<u8>, entry: &Entry) -> u32 {
 fn write_central(bytes: &mut Vec<u8>, entry: &Entry, offset: u32) {
     bytes.extend(b"PK\x01\x02\x14");
     bytes.push(entry.host);
-    bytes.extend([20, 0]);
+    bytes.extend([entry.version, 0]);
     write_shared(bytes, &entry.central);
     bytes.extend([0, 0]);
     bytes.extend(entry.disk.to_le_bytes());
