@@ -1,1 +1,25 @@
-//! .
+//! The control plane: gRPC services, live sessions, the event log, and the web console on one port.
+
+// The console's views are one deeply nested type, whose layout is computed here.
+#![recursion_limit = "512"]
+
+pub mod authz;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod credentials;
+pub mod db;
+pub mod error;
+pub mod events;
+pub mod grpc;
+pub mod id;
+pub mod page;
+pub mod providers;
+pub mod server;
+pub mod sessions;
+pub mod settings;
+pub mod time;
+pub mod uploads;
+pub mod vault;
+pub mod web;
+pub mod workspaces;

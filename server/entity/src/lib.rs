@@ -1,1 +1,17 @@
-//! .
+//! The database models, one file per table, nothing else. Conventions are those of the migrations:
+//! times in milliseconds since the Unix epoch, money in millionths of a US dollar.
+
+pub mod api_token;
+pub mod audit;
+pub mod browser_session;
+pub mod event;
+pub mod login_link;
+pub mod member;
+pub mod permission_request;
+pub mod provider_key;
+pub mod request_id;
+pub mod session;
+pub mod turn;
+pub mod user;
+pub mod vault_check;
+pub mod workspace;

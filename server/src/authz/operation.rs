@@ -1,0 +1,111 @@
+//! What can be asked for, and what each needs. The whole policy on one page.
+
+use super::Role;
+
+/// What a principal must be for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Any user.
+    User,
+    /// A user in a browser: a stolen API token must not multiply.
+    Interactive,
+    /// An administrator.
+    Administrator,
+    /// At least this role in the workspace.
+    Role(Role),
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Read one's own account.
+    ReadAccount,
+    /// List one's API tokens.
+    ListApiTokens,
+    /// Make an API token.
+    CreateApiToken,
+    /// Delete one's API token.
+    DeleteApiToken,
+    /// List all users.
+    ListUsers,
+    /// Create a user.
+    CreateUser,
+    /// Change a user.
+    UpdateUser,
+    /// Create a workspace.
+    CreateWorkspace,
+    /// List one's workspaces.
+    ListWorkspaces,
+    /// Read a workspace, its members, and which keys it has.
+    ReadWorkspace,
+    /// Change name or settings.
+    UpdateWorkspace,
+    /// Delete a workspace.
+    DeleteWorkspace,
+    /// Add, change or remove members.
+    ManageMembers,
+    /// Remove oneself.
+    LeaveWorkspace,
+    /// Store or delete a provider's key.
+    ManageProviderKeys,
+    /// Spend a request on testing the provider.
+    TestProvider,
+    /// Read sessions and their events.
+    ReadSession,
+    /// Create a session.
+    CreateSession,
+    /// Rename a session.
+    UpdateSession,
+    /// Delete a session.
+    DeleteSession,
+    /// Send a message.
+    SendMessage,
+    /// Stop a turn.
+    InterruptSession,
+    /// Answer a permission request.
+    ResolvePermission,
+}
+
+impl Operation {
+    /// What a principal must be for it.
+    #[must_use]
+    pub fn need(self) -> Need {
+        match self {
+            Self::ReadAccount
+            | Self::ListApiTokens
+            | Self::DeleteApiToken
+            | Self::CreateWorkspace
+            | Self::ListWorkspaces => Need::User,
+            Self::CreateApiToken => Need::Interactive,
+            Self::ListUsers | Self::CreateUser | Self::UpdateUser => Need::Administrator,
+            Self::ReadWorkspace | Self::LeaveWorkspace | Self::ReadSession => {
+                Need::Role(Role::Viewer)
+            }
+            Self::UpdateWorkspace
+            | Self::TestProvider
+            | Self::CreateSession
+            | Self::UpdateSession
+            | Self::DeleteSession
+            | Self::SendMessage
+            | Self::InterruptSession
+            | Self::ResolvePermission => Need::Role(Role::Editor),
+            Self::DeleteWorkspace | Self::ManageMembers | Self::ManageProviderKeys => {
+                Need::Role(Role::Owner)
+            }
+        }
+    }
+
+    /// Whether it changes something, or spends money, and so belongs in the audit log.
+    #[must_use]
+    pub fn changes_something(self) -> bool {
+        !matches!(
+            self,
+            Self::ReadAccount
+                | Self::ListApiTokens
+                | Self::ListUsers
+                | Self::ListWorkspaces
+                | Self::ReadWorkspace
+                | Self::ReadSession
+        )
+    }
+}

@@ -1,0 +1,552 @@
+//! Configuration: flags, then environment, then a TOML file, then defaults. The only module that
+//! reads the environment.
+
+use std::{
+    ffi::OsString,
+    fmt, fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Command, ValueEnum};
+use membrane_agent::{
+    egress::{AllowRule, BadAllowRule},
+    sandbox::{SandboxConfig, SandboxMode, toolchains},
+};
+use secrecy::SecretString;
+use serde::Deserialize;
+use thiserror::Error;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::db::Database;
+
+/// What our variables begin with.
+const PREFIX: &str = "MEMBRANE_";
+
+/// Why a configuration can't be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A variable with our prefix that means nothing.
+    #[error(
+        "the environment variable {0} is not one that Membrane knows; see `membrane serve --help`"
+    )]
+    UnknownVariable(String),
+    /// A file can't be read.
+    #[error("cannot read {0}")]
+    File(PathBuf, #[source] io::Error),
+    /// The TOML file is wrong.
+    #[error("{0} is not a valid configuration")]
+    Toml(PathBuf, #[source] Box<toml::de::Error>),
+    /// A rule of MEMBRANE_EGRESS_ALLOW_PRIVATE is wrong.
+    #[error("MEMBRANE_EGRESS_ALLOW_PRIVATE")]
+    AllowRule(#[from] BadAllowRule),
+    /// The public URL is not an origin.
+    #[error("MEMBRANE_PUBLIC_URL must be an origin such as https://membrane.example.com")]
+    PublicUrl,
+    /// There is no home directory to put the data in.
+    #[error("no data directory: set MEMBRANE_DATA_DIR")]
+    NoDataDirectory,
+}
+
+/// Whether agents' processes run in a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxChoice {
+    /// They do, or are refused.
+    Required,
+    /// They don't: a command then has the server's own rights.
+    None,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Every setting as it may be given. The same names, in lower case and without the prefix, are the
+/// keys of the TOML file; secrets are not read from it.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Settings")]
+pub struct Given {
+    /// TOML file with settings.
+    #[arg(long, env = "MEMBRANE_CONFIG", global = true, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// Address of the one port. Default: 127.0.0.1:3000.
+    #[arg(long, env = "MEMBRANE_LISTEN", global = true, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+
+    /// The origin people use; decides links, cookie flags and which Host headers are answered.
+    /// Default: http:// and the listen address.
+    #[arg(long, env = "MEMBRANE_PUBLIC_URL", global = true, value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// Directory for database, keys and workspaces. Default: membrane in the platform's data
+    /// directory.
+    #[arg(
+        long,
+        env = "MEMBRANE_DATA_DIR",
+        global = true,
+        value_name = "DIRECTORY"
+    )]
+    pub data_dir: Option<PathBuf>,
+
+    /// Directory of the workspaces. Default: workspaces in the data directory.
+    #[arg(
+        long,
+        env = "MEMBRANE_WORKSPACE_ROOT",
+        global = true,
+        value_name = "DIRECTORY"
+    )]
+    pub workspace_root: Option<PathBuf>,
+
+    /// Database, `sqlite:` followed by a path. Default: membrane.db in the data directory.
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<String>,
+
+    /// Master keys as `<version>:<base64 of 32 bytes>`, the encrypting one first, separated by
+    /// commas. Prefer the file.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub master_keys: Option<SecretString>,
+
+    /// File with the master keys. Default: master.key in the data directory, made at the very
+    /// first start.
+    #[arg(
+        long,
+        env = "MEMBRANE_MASTER_KEYS_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
+    pub master_keys_file: Option<PathBuf>,
+
+    /// Whether a session is refused without a key of its workspace. Default: true.
+    #[arg(
+        long,
+        env = "MEMBRANE_BYOK_REQUIRED",
+        global = true,
+        value_name = "BOOL"
+    )]
+    pub byok_required: Option<bool>,
+
+    /// Whether agents' processes run in a sandbox. Default: required.
+    #[arg(long, env = "MEMBRANE_SANDBOX", global = true, value_enum)]
+    pub sandbox: Option<SandboxChoice>,
+
+    /// More directories that are visible read-only inside, separated by colons.
+    #[arg(
+        long,
+        env = "MEMBRANE_SANDBOX_RO_BINDS",
+        global = true,
+        value_name = "DIRECTORIES"
+    )]
+    pub sandbox_ro_binds: Option<String>,
+
+    /// Directories for the PATH inside, before the system's, separated by colons.
+    #[arg(
+        long,
+        env = "MEMBRANE_SANDBOX_PATH",
+        global = true,
+        value_name = "DIRECTORIES"
+    )]
+    pub sandbox_path: Option<String>,
+
+    /// Whether the toolchains on this process's PATH (cargo, rustup, node, python) are offered
+    /// inside. Default: false.
+    #[arg(
+        long,
+        env = "MEMBRANE_SANDBOX_TOOLCHAINS",
+        global = true,
+        value_name = "BOOL"
+    )]
+    pub sandbox_toolchains: Option<bool>,
+
+    /// Private addresses, ranges or hosts that outbound requests may reach, separated by commas.
+    /// Default: none.
+    #[arg(
+        long,
+        env = "MEMBRANE_EGRESS_ALLOW_PRIVATE",
+        global = true,
+        value_name = "RULES"
+    )]
+    pub egress_allow_private: Option<String>,
+
+    /// Directory of the built console. Default: site beside the program.
+    #[arg(
+        long,
+        env = "MEMBRANE_SITE_DIR",
+        global = true,
+        value_name = "DIRECTORY"
+    )]
+    pub site_dir: Option<PathBuf>,
+
+    /// Which log lines are written, in tracing's filter syntax. Default: info.
+    #[arg(long, env = "MEMBRANE_LOG", global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// How logs are written. Default: text.
+    #[arg(long, env = "MEMBRANE_LOG_FORMAT", global = true, value_enum)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// The effective configuration.
+#[derive(Clone)]
+pub struct Config {
+    /// Address of the one port.
+    pub listen: SocketAddr,
+    /// The origin people use.
+    pub public_url: Url,
+    /// Database, keys, workspaces.
+    pub data_dir: PathBuf,
+    /// Master keys, if they were given directly.
+    pub master_keys: Option<SecretString>,
+    /// Whether a session is refused without a key.
+    pub byok_required: bool,
+    /// Where tools run.
+    pub sandbox: SandboxConfig,
+    /// Private addresses that may be reached.
+    pub egress_allow_private: Vec<AllowRule>,
+    /// The built console.
+    pub site_dir: PathBuf,
+    /// Which log lines are written.
+    pub log: String,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    workspace_root: Option<PathBuf>,
+    database_url: Option<String>,
+    master_keys_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// The effective configuration of what was given on the command line and in the environment,
+    /// and of the file that names.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(given: Given, command: &Command) -> Result<Self, ConfigError> {
+        refuse_unknown_variables(command)?;
+        let file = match &given.config {
+            Some(path) => read_file(path)?,
+            None => Given::default(),
+        };
+        Self::resolve(merge(given, file))
+    }
+
+    fn resolve(given: Given) -> Result<Self, ConfigError> {
+        let listen = given
+            .listen
+            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3_000)));
+        let data_dir = given
+            .data_dir
+            .clone()
+            .or_else(platform_data_dir)
+            .ok_or(ConfigError::NoDataDirectory)?;
+        Ok(Self {
+            listen,
+            public_url: public_url(given.public_url.as_deref(), listen)?,
+            master_keys: given
+                .master_keys
+                .clone()
+                .or_else(master_keys_from_environment),
+            byok_required: given.byok_required.unwrap_or(true),
+            sandbox: sandbox(&given),
+            egress_allow_private: allow_rules(given.egress_allow_private.as_deref())?,
+            site_dir: given.site_dir.clone().unwrap_or_else(site_dir),
+            log: given.log.clone().unwrap_or_else(|| "info".to_owned()),
+            log_format: given.log_format.unwrap_or(LogFormat::Text),
+            workspace_root: given.workspace_root,
+            database_url: given.database_url,
+            master_keys_file: given.master_keys_file,
+            data_dir: std::path::absolute(&data_dir)
+                .map_err(|error| ConfigError::File(data_dir, error))?,
+        })
+    }
+
+    /// A configuration for a server in this directory, for tests.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn for_directory(data_dir: &Path, listen: SocketAddr) -> Result<Self, ConfigError> {
+        Self::resolve(Given {
+            listen: Some(listen),
+            data_dir: Some(data_dir.to_owned()),
+            ..Given::default()
+        })
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        self.database_url
+            .clone()
+            .unwrap_or_else(|| Database::url_of(&self.data_dir.join("membrane.db")))
+    }
+
+    /// Where workspaces are.
+    #[must_use]
+    pub fn workspace_root(&self) -> PathBuf {
+        self.workspace_root
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("workspaces"))
+    }
+
+    /// Where the master keys are.
+    #[must_use]
+    pub fn master_key_file(&self) -> PathBuf {
+        self.master_keys_file
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("master.key"))
+    }
+
+    /// Whether people come over https.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("public_url", &self.public_url.as_str())
+            .field("data_dir", &self.data_dir)
+            .field("workspace_root", &self.workspace_root())
+            .field("database_url", &masked_url(&self.database_url()))
+            .field("master_keys", &self.master_keys.as_ref().map(|_| "***"))
+            .field("master_keys_file", &self.master_key_file())
+            .field("byok_required", &self.byok_required)
+            .field("sandbox", &self.sandbox.mode)
+            .field("sandbox_ro_binds", &self.sandbox.ro_binds)
+            .field("sandbox_path", &self.sandbox.path)
+            .field("egress_allow_private", &self.egress_allow_private)
+            .field("site_dir", &self.site_dir)
+            .field("log", &self.log)
+            .finish()
+    }
+}
+
+fn merge(over: Given, under: Given) -> Given {
+    Given {
+        config: over.config,
+        listen: over.listen.or(under.listen),
+        public_url: over.public_url.or(under.public_url),
+        data_dir: over.data_dir.or(under.data_dir),
+        workspace_root: over.workspace_root.or(under.workspace_root),
+        database_url: over.database_url.or(under.database_url),
+        master_keys: over.master_keys,
+        master_keys_file: over.master_keys_file.or(under.master_keys_file),
+        byok_required: over.byok_required.or(under.byok_required),
+        sandbox: over.sandbox.or(under.sandbox),
+        sandbox_ro_binds: over.sandbox_ro_binds.or(under.sandbox_ro_binds),
+        sandbox_path: over.sandbox_path.or(under.sandbox_path),
+        sandbox_toolchains: over.sandbox_toolchains.or(under.sandbox_toolchains),
+        egress_allow_private: over.egress_allow_private.or(under.egress_allow_private),
+        site_dir: over.site_dir.or(under.site_dir),
+        log: over.log.or(under.log),
+        log_format: over.log_format.or(under.log_format),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Given, ConfigError> {
+    let text =
+        fs::read_to_string(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
+    toml::from_str(&text).map_err(|error| ConfigError::Toml(path.to_owned(), Box::new(error)))
+}
+
+fn public_url(given: Option<&str>, listen: SocketAddr) -> Result<Url, ConfigError> {
+    let text = given.map_or_else(|| format!("http://{listen}"), str::to_owned);
+    let url = Url::parse(&text).map_err(|_| ConfigError::PublicUrl)?;
+    let is_origin = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if is_origin {
+        Ok(url)
+    } else {
+        Err(ConfigError::PublicUrl)
+    }
+}
+
+fn sandbox(given: &Given) -> SandboxConfig {
+    let config = SandboxConfig {
+        mode: match given.sandbox.unwrap_or(SandboxChoice::Required) {
+            SandboxChoice::Required => SandboxMode::Required,
+            SandboxChoice::None => SandboxMode::None,
+        },
+        ro_binds: directories(given.sandbox_ro_binds.as_deref()),
+        path: directories(given.sandbox_path.as_deref()),
+        ..SandboxConfig::default()
+    };
+    match (given.sandbox_toolchains, variable("PATH"), variable("HOME")) {
+        (Some(true), Some(path), Some(home)) => {
+            config.with_toolchains(&toolchains::detect(&path, Path::new(&home)))
+        }
+        _ => config,
+    }
+}
+
+fn directories(list: Option<&str>) -> Vec<PathBuf> {
+    list.unwrap_or_default()
+        .split(':')
+        .filter(|directory| !directory.is_empty())
+        .map(PathBuf::from)
+        .collect()
+}
+
+fn allow_rules(list: Option<&str>) -> Result<Vec<AllowRule>, ConfigError> {
+    list.unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|rule| !rule.is_empty())
+        .map(|rule| rule.parse().map_err(ConfigError::from))
+        .collect()
+}
+
+fn masked_url(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(mut url) if url.password().is_some() => {
+            // Only fails for URLs without a host, which have no password.
+            let _ = url.set_password(Some("***"));
+            url.into()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn platform_data_dir() -> Option<PathBuf> {
+    let base = match variable("XDG_DATA_HOME") {
+        Some(base) => PathBuf::from(base),
+        None => PathBuf::from(variable("HOME")?).join(".local/share"),
+    };
+    Some(base.join("membrane"))
+}
+
+/// Beside the program when installed, beside its profile's directory when built by cargo.
+fn site_dir() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside = program.parent().unwrap_or(Path::new(".")).to_owned();
+    let candidates = [beside.join("site"), beside.join("../site")];
+    candidates
+        .iter()
+        .find(|candidate| candidate.is_dir())
+        .unwrap_or(&candidates[0])
+        .clone()
+}
+
+fn master_keys_from_environment() -> Option<SecretString> {
+    let keys = variable("MEMBRANE_MASTER_KEYS")?.into_string().ok()?;
+    let keys = Zeroizing::new(keys);
+    Some(keys.as_str().to_owned().into())
+}
+
+fn refuse_unknown_variables(command: &Command) -> Result<(), ConfigError> {
+    let known: Vec<OsString> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env().map(ToOwned::to_owned))
+        .collect();
+    let unknown = variables()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with(PREFIX) && name != "MEMBRANE_MASTER_KEYS")
+        .find(|name| !known.iter().any(|known| known == name.as_str()));
+    match unknown {
+        Some(name) => Err(ConfigError::UnknownVariable(name)),
+        None => Ok(()),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module owns the environment"
+)]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this module owns the environment"
+)]
+fn variables() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(given: Given) -> Result<Config, ConfigError> {
+        Config::resolve(Given {
+            data_dir: Some("/tmp/membrane".into()),
+            ..given
+        })
+    }
+
+    #[test]
+    fn what_was_given_wins_over_the_file_and_the_file_over_defaults() {
+        let file: Given =
+            toml::from_str("listen = \"127.0.0.1:1\"\nlog = \"debug\"").expect("valid");
+        let flags = Given {
+            listen: "127.0.0.1:2".parse().ok(),
+            ..Given::default()
+        };
+        let config = resolve(merge(flags, file)).expect("valid");
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.log, "debug");
+        assert!(config.byok_required);
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_an_error() {
+        assert!(toml::from_str::<Given>("lisen = \"127.0.0.1:1\"").is_err());
+        assert!(toml::from_str::<Given>("master_keys = \"1:x\"").is_err());
+    }
+
+    #[test]
+    fn only_an_origin_is_a_public_url() {
+        for text in [
+            "https://a.example/x",
+            "ftp://a.example",
+            "https://u:p@a.example",
+            "a.example",
+        ] {
+            let given = Given {
+                public_url: Some(text.to_owned()),
+                ..Given::default()
+            };
+            assert!(
+                matches!(resolve(given), Err(ConfigError::PublicUrl)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked_whole() {
+        let config = resolve(Given {
+            master_keys: Some("1:swordfish".to_owned().into()),
+            database_url: Some("postgres://user:swordfish@host/db".to_owned()),
+            ..Given::default()
+        });
+        let shown = format!("{:?}", config.expect("valid"));
+        assert!(!shown.contains("sword"), "{shown}");
+    }
+}

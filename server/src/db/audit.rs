@@ -1,0 +1,20 @@
+//! The audit log: one row for each decision about something that changes something.
+
+use membrane_entity::audit;
+use sea_orm::{DbErr, EntityTrait as _, IntoActiveModel as _};
+
+use super::Database;
+
+impl Database {
+    /// Writes one row.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn insert_audit(&self, row: audit::Model) -> Result<(), DbErr> {
+        let transaction = self.begin().await?;
+        audit::Entity::insert(row.into_active_model())
+            .exec_without_returning(&transaction)
+            .await?;
+        transaction.commit().await
+    }
+}

@@ -1,0 +1,163 @@
+//! The event log's table. Sequences are given inside the one writing transaction, so they have no
+//! gaps and need no counter in memory.
+
+use membrane_entity::event;
+use membrane_proto::v1::{Event, EventPayload};
+use prost::Message as _;
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+
+use super::Database;
+use crate::{clock::Millis, time::timestamp};
+
+/// An event that has no number yet.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// The stream it goes to.
+    pub stream: String,
+    /// The turn it belongs to; empty if none.
+    pub turn_id: String,
+    /// What happened.
+    pub payload: EventPayload,
+}
+
+/// Numbers and stores events in the caller's transaction, in their order. Publish the answer only
+/// after the commit.
+pub(crate) async fn insert(
+    transaction: &DatabaseTransaction,
+    events: Vec<NewEvent>,
+    now: Millis,
+) -> Result<Vec<Event>, DbErr> {
+    let mut next: std::collections::HashMap<String, i64> = std::collections::HashMap::new();
+    let mut numbered = Vec::with_capacity(events.len());
+    for event in events {
+        let sequence = match next.get(&event.stream) {
+            Some(sequence) => *sequence,
+            None => last_sequence(transaction, &event.stream).await? + 1,
+        };
+        next.insert(event.stream.clone(), sequence + 1);
+        numbered.push(Event {
+            stream: event.stream,
+            sequence,
+            create_time: Some(timestamp(now)),
+            turn_id: event.turn_id,
+            payload: Some(event.payload),
+        });
+    }
+    // SQLite takes at most 32,766 bound values a statement; five a row.
+    for chunk in numbered.chunks(1_000) {
+        let rows = chunk
+            .iter()
+            .map(|event| row(event, now).into_active_model());
+        event::Entity::insert_many(rows)
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    Ok(numbered)
+}
+
+impl Database {
+    /// Numbers and stores events in one commit.
+    ///
+    /// # Errors
+    /// The database's own; then none of them is stored.
+    pub async fn append_events(
+        &self,
+        events: Vec<NewEvent>,
+        now: Millis,
+    ) -> Result<Vec<Event>, DbErr> {
+        let transaction = self.begin().await?;
+        let stored = insert(&transaction, events, now).await?;
+        transaction.commit().await?;
+        Ok(stored)
+    }
+
+    /// Events after a sequence, ascending, at most `limit`.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn events_after(
+        &self,
+        stream: &str,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<Event>, DbErr> {
+        let rows = event::Entity::find()
+            .filter(event::Column::Stream.eq(stream))
+            .filter(event::Column::Sequence.gt(after))
+            .order_by_asc(event::Column::Sequence)
+            .limit(limit)
+            .all(&self.reader)
+            .await?;
+        rows.into_iter().map(decode).collect()
+    }
+
+    /// Events just before a sequence, ascending, at most `limit`.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn events_before(
+        &self,
+        stream: &str,
+        before: i64,
+        limit: u64,
+    ) -> Result<Vec<Event>, DbErr> {
+        let rows = event::Entity::find()
+            .filter(event::Column::Stream.eq(stream))
+            .filter(event::Column::Sequence.lt(before))
+            .order_by_desc(event::Column::Sequence)
+            .limit(limit)
+            .all(&self.reader)
+            .await?;
+        rows.into_iter().rev().map(decode).collect()
+    }
+
+    /// The newest sequence of a stream, 0 if it has none.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn last_sequence(&self, stream: &str) -> Result<i64, DbErr> {
+        last_sequence(&self.reader, stream).await
+    }
+}
+
+async fn last_sequence(connection: &impl ConnectionTrait, stream: &str) -> Result<i64, DbErr> {
+    let last: Option<i64> = event::Entity::find()
+        .select_only()
+        .column(event::Column::Sequence)
+        .filter(event::Column::Stream.eq(stream))
+        .order_by_desc(event::Column::Sequence)
+        .limit(1)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(last.unwrap_or(0))
+}
+
+fn row(event: &Event, now: Millis) -> event::Model {
+    event::Model {
+        stream: event.stream.clone(),
+        sequence: event.sequence,
+        create_time: now,
+        turn_id: event.turn_id.clone(),
+        payload: event
+            .payload
+            .as_ref()
+            .map(EventPayload::encode_to_vec)
+            .unwrap_or_default(),
+    }
+}
+
+fn decode(row: event::Model) -> Result<Event, DbErr> {
+    let payload = EventPayload::decode(row.payload.as_slice())
+        .map_err(|error| DbErr::Custom(format!("stored event cannot be decoded: {error}")))?;
+    Ok(Event {
+        stream: row.stream,
+        sequence: row.sequence,
+        create_time: Some(timestamp(row.create_time)),
+        turn_id: row.turn_id,
+        payload: Some(payload),
+    })
+}

@@ -1,0 +1,60 @@
+//! The gRPC edge. A handler decodes, asks [`Authority`] for a permit, calls, and encodes; wire
+//! types and `tonic::Status` stop here.
+
+use membrane_proto::v1::{
+    account_service_server::AccountServiceServer, event_service_server::EventServiceServer,
+    session_service_server::SessionServiceServer, workspace_service_server::WorkspaceServiceServer,
+};
+use tonic::{Request, Status, service::Routes};
+
+use crate::{authz::Principal, error::Error, server::App};
+
+mod account;
+pub mod decode;
+pub mod encode;
+mod event;
+mod session;
+mod workspace;
+
+/// Largest request in bytes: a chunk of an upload is 1 MiB, a message 200,000 characters.
+const MAX_REQUEST: usize = 4 << 20;
+/// Largest response in bytes: a page of a thousand events with truncated tool results.
+const MAX_RESPONSE: usize = 64 << 20;
+
+macro_rules! limited {
+    ($server:ident, $service:expr) => {
+        $server::new($service)
+            .max_decoding_message_size(MAX_REQUEST)
+            .max_encoding_message_size(MAX_RESPONSE)
+    };
+}
+
+/// All services of `membrane.v1`.
+#[must_use]
+pub fn routes(app: &App) -> Routes {
+    Routes::new(limited!(
+        AccountServiceServer,
+        account::Service(app.clone())
+    ))
+    .add_service(limited!(
+        WorkspaceServiceServer,
+        workspace::Service(app.clone())
+    ))
+    .add_service(limited!(
+        SessionServiceServer,
+        session::Service(app.clone())
+    ))
+    .add_service(limited!(EventServiceServer, event::Service(app.clone())))
+}
+
+/// Who is calling, as the authentication layer found out.
+fn principal<T>(request: &Request<T>) -> Option<Principal> {
+    request.extensions().get::<Principal>().cloned()
+}
+
+/// Shorthand for handlers.
+type Answer<T> = Result<tonic::Response<T>, Status>;
+
+fn answer<T>(result: Result<T, Error>) -> Answer<T> {
+    result.map(tonic::Response::new).map_err(Status::from)
+}

@@ -1,0 +1,69 @@
+//! Id newtypes, so that a session's id can't be handed in for a workspace's.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new random id; later ones sort after earlier ones.
+            #[must_use]
+            #[allow(clippy::new_without_default, reason = "each one is different")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    };
+}
+
+id!(
+    /// A user.
+    UserId
+);
+id!(
+    /// A workspace.
+    WorkspaceId
+);
+id!(
+    /// A session.
+    SessionId
+);
+id!(
+    /// A turn.
+    TurnId
+);
+id!(
+    /// An API token's row.
+    ApiTokenId
+);
+id!(
+    /// A permission request.
+    PermissionRequestId
+);
+
+impl SessionId {
+    /// The name of this session's event stream.
+    #[must_use]
+    pub fn stream(self) -> String {
+        format!("sessions/{self}")
+    }
+
+    /// The session whose stream this is; `None` for any other text.
+    #[must_use]
+    pub fn from_stream(stream: &str) -> Option<Self> {
+        let id = stream.strip_prefix("sessions/")?;
+        let parsed = Uuid::parse_str(id).ok()?;
+        (parsed.to_string() == id).then_some(Self(parsed))
+    }
+}

@@ -1,0 +1,245 @@
+//! The server put together: storage, vault, sandbox, live sessions, services, web, and the order
+//! in which they start and stop.
+
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use membrane_agent::{
+    egress::EgressGuard,
+    sandbox::{Sandbox, Unavailable},
+};
+use membrane_scripted::Scenario;
+use secrecy::ExposeSecret;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::Routes,
+    transport::{Server as Transport, server::TcpIncoming},
+};
+
+use crate::{
+    authz::Authority,
+    clock::Clock,
+    config::Config,
+    credentials::Authenticator,
+    db::Database,
+    events::{EventLog, Watchers},
+    providers::{self, Providers},
+    sessions::{self, Sessions},
+    vault::Vault,
+    web,
+    workspaces::Places,
+};
+
+/// How long open requests may take to end when the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// Streams on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+
+/// What handlers share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The effective configuration.
+    pub config: Arc<Config>,
+    /// What is stored.
+    pub database: Database,
+    /// The event log.
+    pub log: EventLog,
+    /// The time.
+    pub clock: Clock,
+    /// Who is calling.
+    pub authenticator: Authenticator,
+    /// Who may do what.
+    pub authority: Authority,
+    /// Workspaces' directories.
+    pub places: Places,
+    /// Keys and model clients.
+    pub providers: Providers,
+    /// Where tools run.
+    pub sandbox: Sandbox,
+    /// Live sessions.
+    pub sessions: Sessions,
+    /// Open watches.
+    pub watchers: Watchers,
+    /// Ends every stream when the server stops.
+    pub stopping: CancellationToken,
+}
+
+/// A server that has been set up and does not listen yet.
+#[derive(Debug)]
+pub struct Server {
+    /// What its handlers share.
+    pub app: App,
+    log: JoinHandle<()>,
+    log_stop: CancellationToken,
+}
+
+impl Server {
+    /// Opens everything, ends what an earlier process left unfinished, and sweeps what it left
+    /// behind.
+    ///
+    /// # Errors
+    /// Whatever can't be opened, in words for an operator.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data_dir).with_context(|| {
+            format!(
+                "cannot create the data directory {}",
+                config.data_dir.display()
+            )
+        })?;
+        let database = Database::open(&config.database_url()).await?;
+        let vault = open_vault(&config, &database).await?;
+        let places = Places::open(&config.workspace_root())
+            .context("cannot open the workspace directory")?;
+        let sandbox = start_sandbox(&config).await;
+        let guard = EgressGuard::new(config.egress_allow_private.clone());
+        let (log, service) = EventLog::new(database.clone(), clock.clone());
+        let log_stop = CancellationToken::new();
+        let log_task = tokio::spawn(service.run(log_stop.clone()));
+        let providers = open_providers(&config, &database, vault, &guard, &clock).await?;
+        let sessions = Sessions::new(sessions::Dependencies {
+            database: database.clone(),
+            log: log.clone(),
+            clock: clock.clone(),
+            places: places.clone(),
+            providers: providers.clone(),
+            sandbox: sandbox.clone(),
+        });
+        let app = App {
+            authenticator: Authenticator::new(database.clone(), clock.clone(), config.is_secure()),
+            authority: Authority::new(database.clone(), clock.clone()),
+            watchers: Watchers::default(),
+            stopping: CancellationToken::new(),
+            config: Arc::new(config),
+            database,
+            log,
+            clock,
+            places,
+            providers,
+            sandbox,
+            sessions,
+        };
+        app.tidy_up().await?;
+        Ok(Self {
+            app,
+            log: log_task,
+            log_stop,
+        })
+    }
+
+    /// Serves until `stop`, then ends streams, turns and the log, in this order.
+    ///
+    /// # Errors
+    /// The transport's own.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let router = web::router(&self.app);
+        let ended = stop.clone();
+        let app = self.app.clone();
+        let winding_down = async move {
+            ended.cancelled().await;
+            tracing::info!("the server stops: ending streams and turns");
+            // Turns first: watchers still see how theirs ended.
+            app.sessions.stop().await;
+            app.stopping.cancel();
+        };
+        let serving = Transport::builder()
+            .accept_http1(true)
+            .max_concurrent_streams(MAX_STREAMS)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+            .add_routes(Routes::from(router))
+            .serve_with_incoming_shutdown(incoming, winding_down);
+        tokio::select! {
+            served = serving => served.context("serving failed")?,
+            () = cut_off(stop) => tracing::warn!("open requests were cut off after {} s", GRACE.as_secs()),
+        }
+        self.finish().await
+    }
+
+    async fn finish(self) -> anyhow::Result<()> {
+        self.app.sessions.stop().await;
+        self.log_stop.cancel();
+        self.log.await.context("the event log's writer failed")?;
+        self.app
+            .database
+            .close()
+            .await
+            .context("the database could not be closed")
+    }
+}
+
+async fn cut_off(stop: CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(GRACE).await;
+}
+
+impl App {
+    async fn tidy_up(&self) -> anyhow::Result<()> {
+        let known: HashSet<_> = self.database.workspace_ids().await?.into_iter().collect();
+        let swept = self
+            .places
+            .sweep(&known)
+            .context("cannot sweep the workspace directory")?;
+        if swept > 0 {
+            tracing::info!(
+                workspaces.swept = swept,
+                "removed directories that no workspace owns"
+            );
+        }
+        let ended = self.sessions.recover().await?;
+        if ended > 0 {
+            tracing::info!(
+                turns.ended = ended,
+                "ended turns that an earlier process left unfinished"
+            );
+        }
+        Ok(())
+    }
+}
+
+async fn open_vault(config: &Config, database: &Database) -> anyhow::Result<Vault> {
+    let given = config.master_keys.as_ref().map(ExposeSecret::expose_secret);
+    Ok(Vault::open(given, &config.master_key_file(), database).await?)
+}
+
+/// A sandbox that can't be had does not keep the server from starting: it says so everywhere and
+/// refuses sessions.
+async fn start_sandbox(config: &Config) -> Sandbox {
+    match Sandbox::start(config.sandbox.clone()).await {
+        Ok(sandbox) => sandbox,
+        Err(unavailable) => {
+            let Unavailable { reason, fix } = &unavailable;
+            tracing::error!(sandbox.reason = %reason, sandbox.fix = %fix, "the sandbox is not available: sessions will be refused");
+            Sandbox::unavailable(unavailable)
+        }
+    }
+}
+
+async fn open_providers(
+    config: &Config,
+    database: &Database,
+    vault: Vault,
+    guard: &EgressGuard,
+    clock: &Clock,
+) -> anyhow::Result<Providers> {
+    let key = crate::credentials::new_secret("")?;
+    let options = membrane_scripted::Options {
+        key: Some(key.clone()),
+        keep_requests: 0,
+        ..membrane_scripted::Options::default()
+    };
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let demo = membrane_scripted::Server::bind(address, Scenario::demo(), options)
+        .await
+        .context("cannot start the scripted model of the demo provider")?;
+    Ok(Providers::new(providers::Dependencies {
+        database: database.clone(),
+        vault,
+        guard: guard.clone(),
+        clock: clock.clone(),
+        demo,
+        demo_key: key.into(),
+        byok_required: config.byok_required,
+    }))
+}

@@ -1,0 +1,402 @@
+//! Live sessions: which turn runs where, who waits for whom, and how one is stopped.
+//!
+//! A turn is stored before it is started. At most one turn at a time works in a workspace; the
+//! others wait in line. What a turn does goes to the event log; here is only what can't be stored:
+//! its cancellation, the answers it waits for, and the tools' memory between turns.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use membrane_agent::{
+    PermissionAnswer,
+    sandbox::{Sandbox, SandboxState},
+    tools::Toolbox,
+};
+use membrane_entity::{session, turn};
+use membrane_proto::v1::{
+    EndReason, EventPayload, Notice, NoticeLevel, PermissionDecision, PermissionResolved,
+    TurnEnded, TurnOutcome, Usage, UserMessage, event_payload::Kind,
+};
+use tokio::sync::{oneshot, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    authz::Principal,
+    clock::Clock,
+    db::{Database, NewEvent, RequestKey, Stored},
+    error::Error,
+    events::EventLog,
+    id::{PermissionRequestId, SessionId, TurnId, WorkspaceId},
+    providers::Providers,
+    settings::{Permissions, Settings},
+    workspaces::Places,
+};
+
+mod host;
+mod lane;
+mod turns;
+
+use lane::Lanes;
+
+/// Longest title taken from a first message, in characters.
+const TITLE: usize = 80;
+
+/// What live sessions need.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// What is stored.
+    pub database: Database,
+    /// Where turns tell what they do.
+    pub log: EventLog,
+    /// The time.
+    pub clock: Clock,
+    /// Workspaces' directories.
+    pub places: Places,
+    /// Keys and model clients.
+    pub providers: Providers,
+    /// Where tools run.
+    pub sandbox: Sandbox,
+}
+
+/// All live sessions of this server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    dependencies: Arc<Dependencies>,
+    state: Arc<Mutex<State>>,
+    lanes: Lanes,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Turns that have not ended.
+    live: HashMap<SessionId, Live>,
+    /// What tools remember between turns.
+    toolboxes: HashMap<SessionId, Arc<Toolbox>>,
+}
+
+/// A turn that has not ended.
+#[derive(Debug)]
+struct Live {
+    cancel: CancellationToken,
+    /// Becomes true when the turn has ended.
+    ended: watch::Receiver<bool>,
+    /// Who waits for which answer.
+    answers: HashMap<PermissionRequestId, oneshot::Sender<PermissionAnswer>>,
+}
+
+impl Sessions {
+    /// Live sessions; none is live yet.
+    #[must_use]
+    pub fn new(dependencies: Dependencies) -> Self {
+        Self {
+            dependencies: Arc::new(dependencies),
+            state: Arc::default(),
+            lanes: Lanes::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// Ends the turns that a stopped server left unfinished, so that their sessions read well and
+    /// can go on. To be called before the first message is accepted.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn recover(&self) -> Result<usize, Error> {
+        let unfinished = self.dependencies.database.unfinished_turns().await?;
+        let count = unfinished.len();
+        for row in unfinished {
+            self.abandon(row).await?;
+        }
+        Ok(count)
+    }
+
+    async fn abandon(&self, row: turn::Model) -> Result<(), Error> {
+        let (turn, session) = (TurnId(row.id), SessionId(row.session_id));
+        let mut last = self
+            .unanswered(turn, "the server was restarted before anyone answered")
+            .await?;
+        last.push(Kind::Notice(Notice {
+            level: NoticeLevel::Warning.into(),
+            reason: "SERVER_RESTARTED".to_owned(),
+            message: "The server was restarted while this turn was running. What had been done so far is kept; send a message to continue.".to_owned(),
+        }));
+        last.push(Kind::TurnEnded(TurnEnded {
+            outcome: TurnOutcome::Abandoned.into(),
+            ..TurnEnded::default()
+        }));
+        let last = last
+            .into_iter()
+            .map(|kind| event_of(session, turn, kind))
+            .collect();
+        let now = self.dependencies.clock.now();
+        self.dependencies
+            .database
+            .end_turn(turn, &Usage::default(), last, now)
+            .await?;
+        Ok(())
+    }
+
+    /// The last word on requests of a turn that nobody has answered.
+    async fn unanswered(&self, turn: TurnId, reason: &str) -> Result<Vec<Kind>, Error> {
+        let pending = self
+            .dependencies
+            .database
+            .pending_permission_requests(turn)
+            .await?;
+        let resolved = pending.into_iter().map(|request| {
+            Kind::PermissionResolved(PermissionResolved {
+                permission_request_id: request.id.to_string(),
+                tool_call_id: request.tool_call_id,
+                decision: PermissionDecision::Unspecified.into(),
+                reason: reason.to_owned(),
+                ..PermissionResolved::default()
+            })
+        });
+        Ok(resolved.collect())
+    }
+
+    /// Whether a session can be started in a workspace with these settings.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with PROVIDER_KEY_REQUIRED or SANDBOX_UNAVAILABLE;
+    /// [`Error::Unavailable`] while the server stops.
+    pub async fn check_ready(
+        &self,
+        workspace: WorkspaceId,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        if self.stopping.is_cancelled() {
+            return Err(Error::Unavailable("stopping"));
+        }
+        if let SandboxState::Unavailable { reason, fix } = self.dependencies.sandbox.state() {
+            return Err(Error::Precondition {
+                reason: "SANDBOX_UNAVAILABLE",
+                message: format!("the sandbox is not available: {reason}. {fix}"),
+            });
+        }
+        self.refuse_bypass(settings)?;
+        self.dependencies
+            .providers
+            .check_ready(workspace, settings)
+            .await
+    }
+
+    fn refuse_bypass(&self, settings: &Settings) -> Result<(), Error> {
+        let enforced = self.dependencies.sandbox.state() == SandboxState::Enforced;
+        if enforced || settings.permission_mode != Permissions::BypassPermissions {
+            return Ok(());
+        }
+        Err(Error::Precondition {
+            reason: "BYPASS_NEEDS_SANDBOX",
+            message: "permission prompts can only be bypassed where the sandbox is enforced; choose another permission mode".to_owned(),
+        })
+    }
+
+    /// Stores a message and starts the turn that answers it. Answers the turn and the message's
+    /// sequence.
+    ///
+    /// # Errors
+    /// Those of [`Self::check_ready`], and [`Error::Precondition`] with SESSION_BUSY.
+    pub async fn send_message(
+        &self,
+        principal: &Principal,
+        row: &session::Model,
+        settings: Settings,
+        text: String,
+        request_id: Option<uuid::Uuid>,
+    ) -> Result<(TurnId, i64), Error> {
+        let (session, workspace) = (SessionId(row.id), WorkspaceId(row.workspace_id));
+        self.check_ready(workspace, &settings).await?;
+        let turn = TurnId::new();
+        let key = RequestKey {
+            user_id: principal.user_id,
+            request_id,
+            method: "SendMessage",
+        };
+        let title = title_of(&text);
+        let message = UserMessage {
+            text,
+            user_id: principal.user_id.to_string(),
+            user_name: principal.user_name.clone(),
+        };
+        let event = event_of(session, turn, Kind::UserMessage(message));
+        let now = self.dependencies.clock.now();
+        let stored = self
+            .dependencies
+            .database
+            .create_turn(turn, session, event, title, key, now)
+            .await?;
+        match stored {
+            Stored::Earlier(turn, sequence) => Ok((turn, sequence)),
+            Stored::New(event) => {
+                let sequence = event.sequence;
+                self.dependencies.log.publish(vec![*event]);
+                self.start(turn, session, workspace, settings);
+                Ok((turn, sequence))
+            }
+        }
+    }
+
+    fn start(&self, turn: TurnId, session: SessionId, workspace: WorkspaceId, settings: Settings) {
+        let cancel = self.stopping.child_token();
+        let (done, ended) = watch::channel(false);
+        let live = Live {
+            cancel: cancel.clone(),
+            ended,
+            answers: HashMap::new(),
+        };
+        self.state().live.insert(session, live);
+        let run = turns::Run {
+            sessions: self.clone(),
+            turn,
+            session,
+            workspace,
+            settings,
+            cancel,
+        };
+        self.tasks.spawn(async move {
+            run.run().await;
+            // An error means that nobody waits for the end.
+            let _ = done.send(true);
+        });
+    }
+
+    /// Stops a session's turn and waits until it has ended. Answers whether there was one.
+    pub async fn interrupt(&self, session: SessionId) -> bool {
+        let ended = {
+            let state = self.state();
+            let Some(live) = state.live.get(&session) else {
+                return false;
+            };
+            live.cancel.cancel();
+            live.ended.clone()
+        };
+        wait_for_end(ended).await;
+        true
+    }
+
+    /// Stops a session's turn, forgets the session, and ends its stream. Its row is already gone,
+    /// or about to go.
+    pub async fn forget(&self, session: SessionId) {
+        self.interrupt(session).await;
+        self.state().toolboxes.remove(&session);
+        self.dependencies
+            .log
+            .hub
+            .end(&session.stream(), EndReason::Deleted);
+    }
+
+    /// Stores an answer and hands it to the turn that waits.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Precondition`] with PERMISSION_ALREADY_RESOLVED.
+    pub async fn resolve_permission(
+        &self,
+        principal: &Principal,
+        session: SessionId,
+        id: PermissionRequestId,
+        answer: PermissionAnswer,
+    ) -> Result<(), Error> {
+        let row = self
+            .dependencies
+            .database
+            .permission_request(session, id)
+            .await?
+            .ok_or(Error::NotFound("permission request"))?;
+        let resolved = PermissionResolved {
+            permission_request_id: id.to_string(),
+            tool_call_id: row.tool_call_id,
+            decision: answer.decision.into(),
+            reason: answer.reason.clone(),
+            user_id: principal.user_id.to_string(),
+            user_name: principal.user_name.clone(),
+        };
+        let state = match answer.decision {
+            PermissionDecision::Allow => "allowed",
+            PermissionDecision::Deny | PermissionDecision::Unspecified => "denied",
+        };
+        let event = event_of(
+            session,
+            TurnId(row.turn_id),
+            Kind::PermissionResolved(resolved),
+        );
+        let now = self.dependencies.clock.now();
+        let stored = self
+            .dependencies
+            .database
+            .resolve_permission_request(id, state, principal.user_id, event, now)
+            .await?;
+        self.dependencies.log.publish(stored);
+        let waiting = self
+            .state()
+            .live
+            .get_mut(&session)
+            .and_then(|live| live.answers.remove(&id));
+        if let Some(waiting) = waiting {
+            // An error means that the turn ended at this very moment.
+            let _ = waiting.send(answer);
+        }
+        Ok(())
+    }
+
+    /// Stops every turn and waits until all have ended.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change of the maps is a single call, so a panic elsewhere leaves them whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn wait_for_end(mut ended: watch::Receiver<bool>) {
+    // An error means that the turn's task is gone, which is an end too.
+    let _ = ended.wait_for(|ended| *ended).await;
+}
+
+/// An event of a turn, not numbered yet.
+fn event_of(session: SessionId, turn: TurnId, kind: Kind) -> NewEvent {
+    NewEvent {
+        stream: session.stream(),
+        turn_id: turn.to_string(),
+        payload: EventPayload {
+            kind: Some(kind),
+            ..EventPayload::default()
+        },
+    }
+}
+
+/// The first line of a message, cut to a title.
+fn title_of(text: &str) -> String {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
+    let clean = line.chars().filter(|c| !c.is_control());
+    let mut title: String = clean.clone().take(TITLE).collect();
+    if clean.count() > TITLE {
+        title.push('…');
+    }
+    title
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_the_first_line_that_says_something() {
+        assert_eq!(title_of("\n  fix the build \nnow"), "fix the build");
+        assert_eq!(title_of(&"x".repeat(100)).chars().count(), TITLE + 1);
+        assert_eq!(title_of(" \n "), "");
+    }
+}

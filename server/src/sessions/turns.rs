@@ -1,0 +1,217 @@
+//! One turn from the line to its last event.
+
+use std::sync::Arc;
+
+use membrane_agent::{Host, TurnReport, TurnSpec, engine, sandbox::WorkspacePlace, tools::Toolbox};
+use membrane_proto::v1::{
+    ErrorDetail, Event, TurnEnded, TurnOutcome, TurnQueued, TurnStarted, Usage, event_payload::Kind,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Sessions, event_of, host};
+use crate::{
+    clock::Millis,
+    error::Error,
+    id::{SessionId, TurnId, WorkspaceId},
+    settings::Settings,
+    time,
+};
+
+/// Requests of an engine that may wait for its host.
+const HOST_BUFFER: usize = 64;
+/// Model requests in one turn.
+const MAX_REQUESTS: u32 = 200;
+/// Events of a session's past read at a time.
+const PAGE: u64 = 1_000;
+
+/// A turn to run.
+pub struct Run {
+    pub sessions: Sessions,
+    pub turn: TurnId,
+    pub session: SessionId,
+    pub workspace: WorkspaceId,
+    pub settings: Settings,
+    pub cancel: CancellationToken,
+}
+
+impl Run {
+    /// Waits in line, works, and ends, whatever happens on the way.
+    pub async fn run(self) {
+        let begun = self.now();
+        let report = match self.wait_and_work().await {
+            Ok(report) => report,
+            Err(error) => self.failed(&error),
+        };
+        self.end(report, begun).await;
+        self.sessions.state().live.remove(&self.session);
+    }
+
+    async fn wait_and_work(&self) -> Result<TurnReport, Error> {
+        let spot = self.sessions.lanes.join(self.workspace);
+        if spot.ahead > 0 {
+            let ahead = i32::try_from(spot.ahead).unwrap_or(i32::MAX);
+            self.append(Kind::TurnQueued(TurnQueued { ahead })).await?;
+        }
+        let _working = tokio::select! {
+            working = spot.enter() => working,
+            () = self.cancel.cancelled() => return Ok(self.stopped()),
+        };
+        self.work().await
+    }
+
+    async fn work(&self) -> Result<TurnReport, Error> {
+        let dependencies = &self.sessions.dependencies;
+        let started = TurnStarted {
+            model: self.settings.model.clone(),
+            provider: self.settings.provider.as_str().to_owned(),
+        };
+        let event = event_of(self.session, self.turn, Kind::TurnStarted(started));
+        let stored = dependencies
+            .database
+            .start_turn(self.turn, event, self.now())
+            .await?;
+        dependencies.log.publish(stored);
+        let model = dependencies
+            .providers
+            .client(self.workspace, &self.settings)
+            .await?;
+        let tools = self.toolbox()?;
+        let (host, requests) = Host::channel(HOST_BUFFER);
+        let serving = host::serve(self, requests);
+        let spec = self.spec().await?;
+        let running = engine::run_turn(spec, &model, &tools, host, self.cancel.clone());
+        let (report, ()) = tokio::join!(running, serving);
+        if self.cancel.is_cancelled() && report.outcome == TurnOutcome::Interrupted {
+            return Ok(TurnReport {
+                outcome: self.stopped().outcome,
+                ..report
+            });
+        }
+        Ok(report)
+    }
+
+    async fn spec(&self) -> Result<TurnSpec, Error> {
+        Ok(TurnSpec {
+            model: self.settings.model.clone(),
+            thinking_budget_tokens: u32::try_from(self.settings.thinking_budget_tokens)
+                .unwrap_or(0),
+            system_prompt: self.settings.prompt(),
+            allowed_tools: self.settings.allowed_tools.clone(),
+            permission_mode: self.settings.permissions(),
+            history: self.history().await?,
+            max_requests: MAX_REQUESTS,
+        })
+    }
+
+    async fn history(&self) -> Result<Vec<Event>, Error> {
+        let stream = self.session.stream();
+        let mut history: Vec<Event> = Vec::new();
+        loop {
+            let after = history.last().map_or(0, |event| event.sequence);
+            let page = self
+                .sessions
+                .dependencies
+                .database
+                .events_after(&stream, after, PAGE)
+                .await?;
+            if page.is_empty() {
+                return Ok(history);
+            }
+            history.extend(page);
+        }
+    }
+
+    fn toolbox(&self) -> Result<Arc<Toolbox>, Error> {
+        if let Some(found) = self.sessions.state().toolboxes.get(&self.session) {
+            return Ok(found.clone());
+        }
+        let place: WorkspacePlace = self.sessions.dependencies.places.place(self.workspace);
+        let sandbox = self.sessions.dependencies.sandbox.clone();
+        let toolbox = Toolbox::new(place, sandbox)
+            .map_err(|error| Error::Internal(format!("the workspace can't be opened: {error}")))?;
+        let toolbox = Arc::new(toolbox);
+        self.sessions
+            .state()
+            .toolboxes
+            .insert(self.session, toolbox.clone());
+        Ok(toolbox)
+    }
+
+    /// The report of a turn that was stopped before it said anything.
+    fn stopped(&self) -> TurnReport {
+        let outcome = if self.sessions.stopping.is_cancelled() {
+            TurnOutcome::Abandoned
+        } else {
+            TurnOutcome::Interrupted
+        };
+        TurnReport {
+            outcome,
+            usage: Usage::default(),
+            error: None,
+        }
+    }
+
+    fn failed(&self, error: &Error) -> TurnReport {
+        error.log();
+        TurnReport {
+            outcome: TurnOutcome::Failed,
+            usage: Usage::default(),
+            error: Some(ErrorDetail {
+                reason: error.reason().to_owned(),
+                message: error.public_message(),
+            }),
+        }
+    }
+
+    async fn end(&self, report: TurnReport, begun: Millis) {
+        let now = self.now();
+        let mut usage = report.usage;
+        // No request is no cost, and no unknown one.
+        if usage.requests == 0 {
+            usage.cost_micro_usd = Some(0);
+        }
+        let ended = TurnEnded {
+            outcome: report.outcome.into(),
+            usage: Some(usage),
+            duration: Some(time::duration(now - begun)),
+            error: report.error,
+        };
+        match self.store_end(ended, &usage, now).await {
+            Ok(stored) => self.sessions.dependencies.log.publish(stored),
+            // The next start finds it unfinished and ends it.
+            Err(error) => error.log(),
+        }
+    }
+
+    async fn store_end(
+        &self,
+        ended: TurnEnded,
+        usage: &Usage,
+        now: Millis,
+    ) -> Result<Vec<Event>, Error> {
+        let mut last = self
+            .sessions
+            .unanswered(self.turn, "the turn ended before anyone answered")
+            .await?;
+        last.push(Kind::TurnEnded(ended));
+        let last = last
+            .into_iter()
+            .map(|kind| event_of(self.session, self.turn, kind))
+            .collect();
+        let database = &self.sessions.dependencies.database;
+        Ok(database.end_turn(self.turn, usage, last, now).await?)
+    }
+
+    pub(super) async fn append(&self, kind: Kind) -> Result<(), Error> {
+        self.sessions
+            .dependencies
+            .log
+            .append(event_of(self.session, self.turn, kind))
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.sessions.dependencies.clock.now()
+    }
+}

@@ -1,0 +1,85 @@
+//! The gRPC services, for callers outside and for pages rendered inside. Both go through the same
+//! authentication; callers outside also through grpc-web and the content-type check.
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+};
+use membrane_proto::FILE_DESCRIPTOR_SET;
+use tonic::{Status, service::Routes};
+use tonic_web::GrpcWebLayer;
+
+use super::browser;
+use crate::{grpc, server::App};
+
+/// The services as a page rendered on the server calls them.
+pub fn inside(app: &App) -> Routes {
+    Routes::from(services(app))
+}
+
+/// The services as the port offers them, with health and reflection.
+pub fn outside(app: &App) -> Router {
+    services(app)
+        .merge(public_services())
+        .layer(GrpcWebLayer::new())
+        .layer(middleware::from_fn(browser::require_grpc))
+}
+
+fn services(app: &App) -> Router {
+    grpc::routes(app)
+        .into_axum_router()
+        .reset_fallback()
+        .layer(middleware::from_fn_with_state(app.clone(), authenticate))
+}
+
+/// Needs no credential: whether the server is up, and what its interface is.
+fn public_services() -> Router {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(async move {
+        for service in SERVICES {
+            reporter
+                .set_service_status(service, tonic_health::ServingStatus::Serving)
+                .await;
+        }
+    });
+    let mut routes = Routes::builder();
+    routes.add_service(health);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    match (reflection().build_v1(), reflection().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => {
+            routes.add_service(v1).add_service(v1alpha);
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(error.message = %error, "reflection is not available");
+        }
+    }
+    routes.routes().into_axum_router().reset_fallback()
+}
+
+/// Names for the health service; the empty one is the server as a whole.
+const SERVICES: [&str; 5] = [
+    "",
+    "membrane.v1.AccountService",
+    "membrane.v1.EventService",
+    "membrane.v1.SessionService",
+    "membrane.v1.WorkspaceService",
+];
+
+/// Finds out who is calling. A credential that is not valid is refused here; none at all is left
+/// to the authority.
+async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match app.authenticator.principal(request.headers()).await {
+        Ok(Some(principal)) => {
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
+        Ok(None) => next.run(request).await,
+        Err(error) => Status::from(error).into_http(),
+    }
+}

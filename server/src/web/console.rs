@@ -1,0 +1,140 @@
+//! The console: pages rendered on the server with the request's own identity, and the files of the
+//! browser bundle.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Redirect, Response},
+    routing::get_service,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use leptos::{
+    config::LeptosOptions, context::provide_context, nonce::use_nonce, prelude::use_context,
+};
+use leptos_axum::ResponseOptions;
+use membrane_app::api::InProcess;
+use tonic::service::Routes;
+use tower::ServiceBuilder;
+use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
+
+use super::{api, browser::is_grpc};
+use crate::server::App;
+
+/// The only page that needs no sign-in.
+const SIGN_IN: &str = "/sign-in";
+
+#[derive(Clone)]
+struct Console {
+    app: App,
+    routes: Routes,
+    options: LeptosOptions,
+}
+
+/// Pages and files: everything that no other route answers.
+pub fn router(app: &App) -> Router {
+    let site = &app.config.site_dir;
+    let files = |path: &str| {
+        let serve = ServeDir::new(site.join(path)).precompressed_br();
+        ServiceBuilder::new()
+            .layer(SetResponseHeaderLayer::if_not_present(
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("no-cache"),
+            ))
+            .service(serve)
+    };
+    let console = Console {
+        app: app.clone(),
+        routes: api::inside(app),
+        options: LeptosOptions::builder().output_name("membrane").build(),
+    };
+    Router::new()
+        .nest_service("/pkg", get_service(files("pkg")))
+        .route_service(
+            "/favicon.svg",
+            get_service(tower_http::services::ServeFile::new(
+                site.join("favicon.svg"),
+            )),
+        )
+        .fallback(page)
+        .with_state(console)
+}
+
+async fn page(State(console): State<Console>, request: Request) -> Response {
+    if let Some(answer) = not_a_page(&request) {
+        return answer;
+    }
+    let principal = console.app.authenticator.principal(request.headers()).await;
+    let path = request.uri().path();
+    if !matches!(principal, Ok(Some(_))) && path != SIGN_IN {
+        return Redirect::to(&sign_in_then(&request)).into_response();
+    }
+    let context = {
+        let headers = identity(request.headers());
+        let routes = console.routes.clone();
+        move || {
+            provide_context(InProcess {
+                routes: routes.clone(),
+                headers: headers.clone(),
+            });
+            set_content_policy();
+        }
+    };
+    let options = console.options;
+    let render = leptos_axum::render_app_async_with_context(context, move || {
+        membrane_app::shell(options.clone())
+    });
+    let mut response = render(request).await;
+    // Pages hold what only this user may see.
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An unknown gRPC method gets gRPC's own answer; whatever else is no GET, none at all.
+fn not_a_page(request: &Request<Body>) -> Option<Response> {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(is_grpc)
+    {
+        return Some(tonic::Status::unimplemented("this server has no such method").into_http());
+    }
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    (!is_get).then(|| StatusCode::METHOD_NOT_ALLOWED.into_response())
+}
+
+fn sign_in_then(request: &Request<Body>) -> String {
+    let wanted = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
+    let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    format!("{SIGN_IN}?next={next}")
+}
+
+/// What a page may pass on: the caller's identity and nothing else.
+fn identity(headers: &HeaderMap) -> HeaderMap {
+    let mut identity = HeaderMap::new();
+    for name in [header::COOKIE, header::AUTHORIZATION] {
+        for value in headers.get_all(&name) {
+            identity.append(name.clone(), value.clone());
+        }
+    }
+    identity
+}
+
+fn set_content_policy() {
+    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
+        return;
+    };
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic' 'wasm-unsafe-eval'; \
+         style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}

@@ -1,0 +1,52 @@
+//! Everything on the one port: gRPC and grpc-web, health, sign-in, upload, the console and its
+//! files, and around all of it what keeps a browser safe.
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use tower_http::csrf::CsrfLayer;
+
+use crate::server::App;
+
+mod api;
+mod auth;
+mod browser;
+mod console;
+mod health;
+mod import;
+mod problem;
+
+pub use problem::Problem;
+
+/// Every plain HTTP route beside the console's pages and files: method and path. The authorisation
+/// matrix covers each of them.
+pub const ROUTES: [(&str, &str); 4] = [
+    ("GET", "/health"),
+    ("POST", "/auth/exchange"),
+    ("POST", "/auth/sign-out"),
+    ("POST", "/workspaces/import"),
+];
+
+/// The whole of the port.
+pub fn router(app: &App) -> Router {
+    let plain = Router::new()
+        .route("/health", get(health::health))
+        .route("/auth/exchange", post(auth::exchange))
+        .route("/auth/sign-out", post(auth::sign_out))
+        .route("/workspaces/import", post(import::import))
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .fallback_service(console::router(app))
+        .with_state(app.clone());
+    plain
+        .merge(api::outside(app))
+        .layer(CsrfLayer::new())
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            browser::check_host,
+        ))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            browser::security_headers,
+        ))
+}

@@ -1,0 +1,190 @@
+//! Workspaces as directories: made before their row, removed after it, and swept at start, so that
+//! a crash in between leaves nothing orphaned for ever.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use cap_std::{ambient_authority, fs::Dir};
+use membrane_agent::sandbox::WorkspacePlace;
+use membrane_files::{ArchiveError, Fault, Limits, Summary, import_directory, import_zip};
+use uuid::Uuid;
+
+use crate::{error::Error, id::WorkspaceId};
+
+mod new;
+mod service;
+
+pub use new::NewWorkspace;
+
+/// The directory of all workspaces. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Places {
+    root: PathBuf,
+}
+
+impl Places {
+    /// Opens the root, and creates it if absent.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root.join(UPLOADS))?;
+        Ok(Self {
+            root: fs::canonicalize(root)?,
+        })
+    }
+
+    /// The two directories of a workspace.
+    #[must_use]
+    pub fn place(&self, id: WorkspaceId) -> WorkspacePlace {
+        let base = self.root.join(id.to_string());
+        WorkspacePlace {
+            files: base.join("files"),
+            home: base.join("home"),
+        }
+    }
+
+    /// Makes the empty directories of a new workspace.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn create(&self, id: WorkspaceId) -> io::Result<()> {
+        let place = self.place(id);
+        fs::create_dir_all(&place.files)?;
+        fs::create_dir_all(&place.home)
+    }
+
+    /// Removes the directories of a workspace whose row is gone. Renamed first, so that what a
+    /// crash leaves is recognised by the sweep.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn remove(&self, id: WorkspaceId) -> io::Result<()> {
+        let base = self.root.join(id.to_string());
+        let doomed = self.root.join(format!("{id}.deleting"));
+        match fs::rename(&base, &doomed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => fs::remove_dir_all(doomed),
+        }
+    }
+
+    /// Removes what no row owns: half-made and half-deleted workspaces, and old uploads. Answers
+    /// how many it removed. What is not named like a workspace is left alone.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn sweep(&self, known: &HashSet<WorkspaceId>) -> io::Result<usize> {
+        let mut removed = 0;
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let id = name.strip_suffix(".deleting").unwrap_or(&name);
+            let Ok(id) = Uuid::parse_str(id) else {
+                continue;
+            };
+            if name.ends_with(".deleting") || !known.contains(&WorkspaceId(id)) {
+                fs::remove_dir_all(entry.path())?;
+                removed += 1;
+            }
+        }
+        for upload in fs::read_dir(self.root.join(UPLOADS))? {
+            fs::remove_file(upload?.path())?;
+        }
+        Ok(removed)
+    }
+
+    /// A new temporary file for an upload, beside the workspaces; gone when dropped.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn upload(&self) -> io::Result<Upload> {
+        let path = self
+            .root
+            .join(UPLOADS)
+            .join(format!("{}.zip", Uuid::new_v4()));
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        Ok(Upload { path, file })
+    }
+
+    /// Fills a new workspace from an archive. On error nothing of it is left.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] or [`Error::Exhausted`] with the archive's own reason.
+    pub fn import_archive(
+        &self,
+        id: WorkspaceId,
+        archive: &File,
+        limits: &Limits,
+    ) -> Result<Summary, Error> {
+        self.fill(id, |files| import_zip(archive, files, limits))
+    }
+
+    /// Fills a new workspace from a directory on this machine. On error nothing of it is left.
+    ///
+    /// # Errors
+    /// As for an archive.
+    pub fn import_directory(
+        &self,
+        id: WorkspaceId,
+        source: &Path,
+        limits: &Limits,
+    ) -> Result<Summary, Error> {
+        let source = Dir::open_ambient_dir(source, ambient_authority())?;
+        self.fill(id, |files| import_directory(&source, files, limits))
+    }
+
+    fn fill(
+        &self,
+        id: WorkspaceId,
+        import: impl FnOnce(&Dir) -> Result<Summary, ArchiveError>,
+    ) -> Result<Summary, Error> {
+        self.create(id)?;
+        let files = Dir::open_ambient_dir(self.place(id).files, ambient_authority())?;
+        import(&files).map_err(|error| {
+            if let Err(error) = self.remove(id) {
+                tracing::warn!(error.message = %error, "a refused import could not be removed; the next start will");
+            }
+            refused(error)
+        })
+    }
+}
+
+/// Where uploads wait: not a UUID, so never taken for a workspace.
+const UPLOADS: &str = ".uploads";
+
+/// A temporary file.
+#[derive(Debug)]
+pub struct Upload {
+    path: PathBuf,
+    /// The open file.
+    pub file: File,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // An error leaves it for the sweep at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn refused(error: ArchiveError) -> Error {
+    let reason = error.reason();
+    let message = error.to_string();
+    match error.fault() {
+        Fault::Content => Error::Rejected { reason, message },
+        Fault::Limit => Error::Exhausted { reason, message },
+        Fault::Destination | Fault::Io => match error {
+            ArchiveError::Io { source, .. } => Error::Io(source),
+            _ => Error::Internal(message),
+        },
+    }
+}
