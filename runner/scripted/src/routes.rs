@@ -103,8 +103,8 @@ async fn messages(State(shared): State<Arc<Shared>>, mut asked: Asked) -> Respon
 async fn count_tokens(State(shared): State<Arc<Shared>>, mut asked: Asked) -> Response {
     let unreadable = asked.unreadable.take();
     let counted = unreadable.map_or(Ok(()), Err).and_then(|()| {
-        shared.check_head(&asked.request)?;
-        validate::count_request(&asked.request.body, &shared.options.models)?;
+        let version = shared.check_head(&asked.request)?;
+        validate::count_request(&asked.request.body, version, &shared.options.models)?;
         let tokens = usage::estimate_request(&asked.request.body);
         Ok(json!({"input_tokens": tokens}))
     });
@@ -112,7 +112,7 @@ async fn count_tokens(State(shared): State<Arc<Shared>>, mut asked: Asked) -> Re
 }
 
 async fn models(State(shared): State<Arc<Shared>>, asked: Asked) -> Response {
-    let listed = shared.check_head(&asked.request).map(|()| {
+    let listed = shared.check_head(&asked.request).map(|_| {
         let models = shared.models();
         json!({
             "data": models.iter().map(|id| model_json(id)).collect::<Vec<_>>(),
@@ -131,7 +131,7 @@ async fn model(
 ) -> Response {
     let found = shared
         .check_head(&asked.request)
-        .and_then(|()| validate::model(&id, &shared.options.models))
+        .and_then(|_| validate::model(&id, &shared.options.models))
         .map(|()| model_json(&id));
     asked.reply(&shared, found)
 }

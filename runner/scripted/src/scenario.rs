@@ -51,6 +51,7 @@ pub struct Step {
     pub times: Option<u32>,
     /// The content blocks of the answer. Placeholders are filled in: `{{user_text}}`,
     /// `{{last_tool_result}}`, and the captures of `when`'s expressions as `{{1}}`, `{{name}}`.
+    /// Where the request enables thinking, a call of a tool always begins with some.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub content: Vec<Block>,
     /// Why the answer ends: `tool_use` if it calls a tool, else `end_turn`.

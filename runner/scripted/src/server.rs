@@ -14,10 +14,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::error::{ApiError, Checked};
+use crate::error::ApiError;
 use crate::play::Player;
 use crate::record::{Record, Recorded};
 use crate::scenario::{Pace, Scenario, Step};
+use crate::validate::Version;
 use crate::{routes, validate};
 
 /// How the server checks and keeps requests.
@@ -172,15 +173,15 @@ impl Shared {
     }
 
     /// Checks the headers that every request must bring.
-    pub(crate) fn check_head(&self, request: &Recorded) -> Checked {
+    pub(crate) fn check_head(&self, request: &Recorded) -> Result<Version, ApiError> {
         validate::key(request, self.options.key.as_deref())?;
         validate::version(request)
     }
 
     /// The step that answers a request for a message, and its pace.
     pub(crate) fn answer(&self, request: &Recorded) -> Result<(Step, Pace), ApiError> {
-        self.check_head(request)?;
-        validate::message_request(&request.body, &self.options.models)?;
+        let version = self.check_head(request)?;
+        validate::message_request(&request.body, version, &self.options.models)?;
         self.player().answer(&request.body)
     }
 

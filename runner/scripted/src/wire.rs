@@ -63,7 +63,11 @@ const SIGNED: &str = "scripted-";
 impl Message {
     /// The message that a step says, for this request.
     pub(crate) fn new(request: &Value, step: &Step) -> Self {
-        let content: Vec<Block> = step.content.iter().map(complete).collect();
+        let content: Vec<Block> = think_first(request, &step.content)
+            .into_iter()
+            .chain(step.content.clone())
+            .map(complete)
+            .collect();
         let answer: Vec<Value> = content.iter().map(block_json).collect();
         let calls = content.iter().any(|b| matches!(b, Block::ToolUse { .. }));
         let usual = if calls {
@@ -170,9 +174,20 @@ pub(crate) fn whole(message: &Message, fault: Option<&Fault>, request_id: &str) 
     }
 }
 
+/// A thinking block to begin with, where the request enables thinking and the scenario has none:
+/// the API takes no tool results for an answer that began otherwise.
+fn think_first(request: &Value, content: &[Block]) -> Option<Block> {
+    let enabled = request["thinking"]["type"] == "enabled";
+    let calls = content.iter().any(|b| matches!(b, Block::ToolUse { .. }));
+    let thinks = matches!(
+        content.first(),
+        Some(Block::Thinking { .. } | Block::RedactedThinking { .. })
+    );
+    (enabled && calls && !thinks).then(|| Block::thinking("This needs a tool."))
+}
+
 /// Adds what the scenario leaves to us.
-fn complete(block: &Block) -> Block {
-    let mut block = block.clone();
+fn complete(mut block: Block) -> Block {
     match &mut block {
         Block::Thinking {
             thinking,

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{field, items, only, string};
+use super::{Version, field, items, only, string};
 use crate::error::{ApiError, Checked};
 use crate::wire;
 
-pub(super) fn check(body: &Value) -> Checked {
+pub(super) fn check(body: &Value, version: Version) -> Checked {
     field("", body, "messages", "a valid list", Value::is_array)?;
     let messages = items(&body["messages"]);
     if messages.is_empty() {
@@ -18,11 +18,14 @@ pub(super) fn check(body: &Value) -> Checked {
     }
     for (index, message) in messages.iter().enumerate() {
         check_message(&format!("messages.{index}"), message)?;
-        let last = index + 1 == messages.len();
-        check_not_empty(index, message, last)?;
+        check_not_empty(index, message)?;
+        if version == Version::Of2026 {
+            check_for_2026(&format!("messages.{index}"), message)?;
+        }
     }
     check_order(messages)?;
     check_calls(messages)?;
+    check_end(messages)?;
     check_thinking_first(body, messages)
 }
 
@@ -39,26 +42,46 @@ fn check_message(place: &str, message: &Value) -> Checked {
     Ok(())
 }
 
-fn check_not_empty(index: usize, message: &Value, last: bool) -> Checked {
+fn check_not_empty(index: usize, message: &Value) -> Checked {
     let content = &message["content"];
-    let prefill = last && message["role"] == "assistant";
-    if (content == "" || content.as_array().is_some_and(Vec::is_empty)) && !prefill {
-        return Err(ApiError::invalid(format!(
-            "messages.{index}: all messages must have non-empty content except for the optional \
-             final assistant message"
-        )));
+    if content != "" && content.as_array().is_none_or(|blocks| !blocks.is_empty()) {
+        return Ok(());
     }
-    if prefill && final_text(content).is_some_and(|text| text.ends_with(char::is_whitespace)) {
-        return Err(ApiError::invalid(
-            "messages: final assistant content cannot end with trailing whitespace",
-        ));
+    Err(ApiError::invalid(format!(
+        "messages.{index}: all messages must have non-empty content except for the optional final \
+         assistant message"
+    )))
+}
+
+/// What `2026-10-21` refuses and the version before accepts.
+fn check_for_2026(place: &str, message: &Value) -> Checked {
+    let user = message["role"] == "user";
+    for (index, block) in items(&message["content"]).iter().enumerate() {
+        let wrong = match block["type"].as_str() {
+            Some("document") if !user => "document",
+            Some("text") if user && !items(&block["citations"]).is_empty() => "text.citations",
+            _ => continue,
+        };
+        return Err(ApiError::invalid(format!(
+            "{place}.content.{index}.{wrong}: not permitted in {} messages",
+            message["role"].as_str().unwrap_or_default()
+        )));
     }
     Ok(())
 }
 
-fn final_text(content: &Value) -> Option<&str> {
-    let block = items(content).last();
-    content.as_str().or_else(|| block?["text"].as_str())
+/// Models since Claude 4.6 continue no answer that was begun for them.
+fn check_end(messages: &[Value]) -> Checked {
+    if messages
+        .last()
+        .is_none_or(|last| last["role"] != "assistant")
+    {
+        return Ok(());
+    }
+    Err(ApiError::invalid(
+        "This model does not support assistant message prefill. The conversation must end with a \
+         user message.",
+    ))
 }
 
 /// Consecutive messages of one role are allowed, and taken as one.

@@ -24,11 +24,22 @@ pub(crate) fn key(request: &Recorded, expected: Option<&str>) -> Checked {
     Err(ApiError::new(401, message))
 }
 
-/// Checks the version of the API that the client speaks.
-pub(crate) fn version(request: &Recorded) -> Checked {
+/// The version of the API that a client speaks. They differ in what they refuse; see
+/// <https://platform.claude.com/docs/en/api/migration-2026-10-21>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// `2023-06-01`
+    Of2023,
+    /// `2026-10-21`, without sampling parameters.
+    Of2026,
+}
+
+/// The version that a request names.
+pub(crate) fn version(request: &Recorded) -> Result<Version, ApiError> {
     match request.header("anthropic-version") {
         None => Err(ApiError::invalid("anthropic-version: header is required")),
-        Some("2023-06-01" | "2023-01-01") => Ok(()),
+        Some("2023-06-01") => Ok(Version::Of2023),
+        Some("2026-10-21") => Ok(Version::Of2026),
         Some(other) => Err(ApiError::invalid(format!(
             "anthropic-version: {other:?} is not a valid version"
         ))),
@@ -55,18 +66,18 @@ pub(crate) fn model(name: &str, known: &[String]) -> Checked {
 }
 
 /// Checks a request for a message.
-pub(crate) fn message_request(body: &Value, models: &[String]) -> Checked {
+pub(crate) fn message_request(body: &Value, version: Version, models: &[String]) -> Checked {
     settings::check_max_tokens(body)?;
-    count_request(body, models)
+    count_request(body, version, models)
 }
 
 /// Checks a request for a number of tokens.
-pub(crate) fn count_request(body: &Value, models: &[String]) -> Checked {
+pub(crate) fn count_request(body: &Value, version: Version, models: &[String]) -> Checked {
     if !body.is_object() {
         return Err(ApiError::invalid("Input should be a valid dictionary"));
     }
-    settings::check(body)?;
-    messages::check(body)?;
+    settings::check(body, version)?;
+    messages::check(body, version)?;
     model(body["model"].as_str().unwrap_or_default(), models)
 }
 

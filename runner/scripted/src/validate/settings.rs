@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{field, items, only, string};
+use super::{Version, field, items, only, string};
 use crate::error::{ApiError, Checked};
 
 /// The fields of a request, those of betas that known clients use included.
@@ -27,16 +27,17 @@ const FIELDS: &[&str] = &[
     "stop_sequences",
     "stream",
     "system",
-    "temperature",
     "thinking",
     "tool_choice",
     "tools",
-    "top_k",
-    "top_p",
     "user_profile_id",
     "workspace_id",
 ];
 
+/// The fields that `2026-10-21` has no more.
+const SAMPLING_FIELDS: &[&str] = &["temperature", "top_k", "top_p"];
+
+/// Nothing here warms the cache, which is all that 0 would do.
 pub(super) fn check_max_tokens(body: &Value) -> Checked {
     let is_number = |value: &Value| value.is_u64() || value.is_i64();
     field("", body, "max_tokens", "a valid integer", is_number)?;
@@ -47,7 +48,7 @@ pub(super) fn check_max_tokens(body: &Value) -> Checked {
     Err(ApiError::invalid(message))
 }
 
-pub(super) fn check(body: &Value) -> Checked {
+pub(super) fn check(body: &Value, version: Version) -> Checked {
     string("", body, "model")?;
     check_known_types(body)?;
     check_temperature(body)?;
@@ -56,7 +57,10 @@ pub(super) fn check(body: &Value) -> Checked {
     check_tool_choice(body)?;
     check_thinking(body)?;
     check_cache_control(body)?;
-    only("", body, FIELDS)
+    match version {
+        Version::Of2023 => only("", body, &[FIELDS, SAMPLING_FIELDS].concat()),
+        Version::Of2026 => only("", body, FIELDS),
+    }
 }
 
 fn check_known_types(body: &Value) -> Checked {

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{count_request, message_request};
+use super::{Version, count_request, message_request};
 use crate::wire;
 
 /// A valid request with these changes.
@@ -18,7 +18,11 @@ fn request(changes: Value) -> Value {
 
 /// What the API says to it; empty if it accepts it.
 fn refusal(changes: Value) -> String {
-    let error = message_request(&request(changes), &[]).err();
+    refusal_of(Version::Of2023, changes)
+}
+
+fn refusal_of(version: Version, changes: Value) -> String {
+    let error = message_request(&request(changes), version, &[]).err();
     error.map_or_else(String::new, |error| {
         assert_eq!(error.status(), 400);
         error.body("req_1")["error"]["message"]
@@ -93,7 +97,7 @@ fn required_fields_are_required() {
     for field in ["model", "max_tokens", "messages"] {
         let mut body = request(json!({}));
         body.as_object_mut().expect("an object").remove(field);
-        let error = message_request(&body, &[]).expect_err("it is refused");
+        let error = message_request(&body, Version::Of2023, &[]).expect_err("it is refused");
         let message = error.body("")["error"]["message"].clone();
         assert_eq!(message, format!("{field}: Field required"));
     }
@@ -105,13 +109,14 @@ fn tokens_are_counted_without_a_limit() {
     body.as_object_mut()
         .expect("an object")
         .remove("max_tokens");
-    assert_eq!(count_request(&body, &[]), Ok(()));
+    assert_eq!(count_request(&body, Version::Of2026, &[]), Ok(()));
 }
 
 #[test]
 fn an_unknown_model_is_not_found() {
     let known = ["other".to_owned()];
-    let error = message_request(&request(json!({})), &known).expect_err("it is refused");
+    let error =
+        message_request(&request(json!({})), Version::Of2026, &known).expect_err("it is refused");
     assert_eq!(error.status(), 404);
     assert_eq!(error.body("")["error"]["message"], "model: m");
 }
@@ -157,8 +162,46 @@ fn nothing_may_be_empty() {
     assert_says(&of_messages(text), "text content blocks must be non-empty");
     let space = json!([{"role": "user", "content": [{"type": "text", "text": " \n"}]}]);
     assert_says(&of_messages(space), "must contain non-whitespace text");
-    let prefill = json!([user("a"), {"role": "assistant", "content": "so "}]);
-    assert_says(&of_messages(prefill), "cannot end with trailing whitespace");
+}
+
+#[test]
+fn an_answer_that_was_begun_is_not_continued() {
+    let prefill = json!([user("a"), {"role": "assistant", "content": "so"}]);
+    assert_says(&of_messages(prefill), "must end with a user message");
+}
+
+#[test]
+fn the_version_of_2026_has_no_sampling_parameters() {
+    for field in ["temperature", "top_p", "top_k"] {
+        let mut changes = json!({});
+        changes[field] = json!(1);
+        assert_eq!(refusal(changes.clone()), "");
+        let said = refusal_of(Version::Of2026, changes);
+        assert_eq!(said, format!("{field}: Extra inputs are not permitted"));
+    }
+}
+
+#[test]
+fn the_version_of_2026_has_documents_and_citations_in_their_place() {
+    let document = json!({"type": "document", "source": {"type": "text", "data": "a"}});
+    let cited = json!({"type": "text", "text": "a", "citations": [{"type": "char_location"}]});
+    let both = |user: &Value, assistant: &Value| {
+        let messages = json!([
+            {"role": "user", "content": [user]},
+            {"role": "assistant", "content": [assistant]},
+            {"role": "user", "content": "b"},
+        ]);
+        refusal_of(Version::Of2026, json!({"messages": messages}))
+    };
+    assert_eq!(both(&document, &cited), "");
+    assert_says(
+        &both(&document, &document),
+        "messages.1.content.0.document: not permitted",
+    );
+    assert_says(
+        &both(&cited, &cited),
+        "messages.0.content.0.text.citations: not permitted",
+    );
 }
 
 #[test]

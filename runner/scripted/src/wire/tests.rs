@@ -154,6 +154,26 @@ fn a_whole_message_breaks_in_its_middle() {
 }
 
 #[test]
+fn a_call_begins_with_thinking_where_it_is_enabled() {
+    let request = json!({"model": "m", "thinking": {"type": "enabled"}, "messages": []});
+    let kinds = |content: Vec<Block>| {
+        let message = Message::new(&request, &Step::content(content)).json();
+        let blocks = message["content"].as_array().cloned().unwrap_or_default();
+        blocks
+            .iter()
+            .map(|block| block["type"].clone())
+            .collect::<Vec<_>>()
+    };
+    let call = || Block::tool("T", json!({}));
+    assert_eq!(kinds(vec![call()]), ["thinking", "tool_use"]);
+    assert_eq!(
+        kinds(vec![Block::thinking("so"), call()]),
+        ["thinking", "tool_use"]
+    );
+    assert_eq!(kinds(vec![Block::text("hi")]), ["text"]);
+}
+
+#[test]
 fn pieces_are_cut_between_characters() {
     assert_eq!(pieces("äöü", 2).collect::<Vec<_>>(), ["äö", "ü"]);
     assert_eq!(pieces("ab", 0).collect::<Vec<_>>(), ["a", "b"]);
