@@ -48,6 +48,8 @@ pub fn router(app: &App) -> Router {
         routes: api::inside(app),
         options: LeptosOptions::builder().output_name("membrane").build(),
     };
+    let pages = pages();
+    tracing::debug!(pages.count = pages.len(), "the console is ready");
     Router::new()
         .nest_service("/pkg", get_service(files("pkg")))
         .route_service(
@@ -58,6 +60,16 @@ pub fn router(app: &App) -> Router {
         )
         .fallback(page)
         .with_state(console)
+}
+
+/// Paths of all pages, in axum's form. Asking for them also sets up the executor that rendering
+/// needs, once for the process.
+#[must_use]
+pub fn pages() -> Vec<String> {
+    leptos_axum::generate_route_list(membrane_app::App)
+        .iter()
+        .map(|route| route.path().to_owned())
+        .collect()
 }
 
 async fn page(State(console): State<Console>, request: Request) -> Response {

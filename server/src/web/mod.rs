@@ -5,7 +5,7 @@ use axum::{
     Router, middleware,
     routing::{get, post},
 };
-use tower_http::csrf::CsrfLayer;
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 
 use crate::server::App;
 
@@ -17,6 +17,7 @@ mod health;
 mod import;
 mod problem;
 
+pub use console::pages;
 pub use problem::Problem;
 
 /// Every plain HTTP route beside the console's pages and files: method and path. The authorisation
@@ -40,6 +41,7 @@ pub fn router(app: &App) -> Router {
         .with_state(app.clone());
     plain
         .merge(api::outside(app))
+        .layer(CatchPanicLayer::new())
         .layer(CsrfLayer::new())
         .layer(middleware::from_fn_with_state(
             app.clone(),
