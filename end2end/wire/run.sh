@@ -11,7 +11,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}
-export MEMBRANE_SCRIPTED=${MEMBRANE_SCRIPTED:-$target/debug/membrane-scripted}
+MEMBRANE_SCRIPTED=$(realpath -m "${MEMBRANE_SCRIPTED:-$target/debug/membrane-scripted}")
+export MEMBRANE_SCRIPTED
 # Bytecode beside the sources would only be in the way.
 export PYTHONDONTWRITEBYTECODE=1
 

@@ -36,7 +36,32 @@ impl Scenario {
         }
     }
 
-    /// The puppet: it does what the directives in the user's text say, without delays.
+    /// The puppet: it does what the directives in the user's text say, without delays. A message
+    /// that begins with `!` is a program; lines without `!` are remarks.
+    ///
+    /// | directive | what the model does |
+    /// |---|---|
+    /// | `!say text`, `!think text` | says it, thinks it, in the same answer as the next call |
+    /// | `!bash ls -l` | calls Bash |
+    /// | `!read path [offset [limit]]` | calls Read; relative paths are in the working directory |
+    /// | `!write path content` | calls Write; `\n` ends a line |
+    /// | `!edit path old => new` | calls Edit |
+    /// | `!glob pattern [in path]`, `!grep pattern [in path]` | calls Glob, Grep |
+    /// | `!todo [x] a; [~] b; c` | calls TodoWrite: done, in progress, pending |
+    /// | `!fetch url prompt` | calls WebFetch |
+    /// | `!task description => prompt` | calls Task; the prompt may hold directives after `\n` |
+    /// | `!ask question \| option \| option` | calls AskUserQuestion |
+    /// | `!plan text` | calls ExitPlanMode |
+    /// | `!json {"name": …, "input": …}` | calls any tool |
+    /// | `!parallel` … `!end` | puts the calls between them into one answer |
+    /// | `!error 429 x2 retry-after=1 text` | answers twice (else: always) with this error first |
+    /// | `!cut 5 x1`, `!finish 5`, `!malformed 5`, `!stream-error 529 after=5`, `!stall 5` | breaks the stream after five events, once (else: always) |
+    /// | `!sleep-ms 200`, `!chunk-ms 5` | waits before this answer, before each of its pieces |
+    /// | `!chunk-chars 40` | sends larger or smaller pieces |
+    /// | `!stop max_tokens` | ends this answer for this reason |
+    /// | `!usage 1200 80 [cache-read [cache-write]]` | reports these tokens for this answer |
+    ///
+    /// Whatever takes text may end with `<<END` and go on in the following lines until `END`.
     #[must_use]
     pub fn puppet() -> Self {
         Self {

@@ -1,5 +1,6 @@
 //! The scripted model as a program of its own. The first line it prints is its base URL.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -51,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
     let handle = Server::bind(listen, scenario, options)
         .await
         .with_context(|| format!("could not listen on {listen}"))?;
-    println!("{}", handle.base_url());
+    writeln!(std::io::stdout(), "{}", handle.base_url())?;
     ended().await?;
     handle.shutdown().await;
     Ok(())

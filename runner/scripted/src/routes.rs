@@ -103,8 +103,8 @@ async fn messages(State(shared): State<Arc<Shared>>, mut asked: Asked) -> Respon
 async fn count_tokens(State(shared): State<Arc<Shared>>, mut asked: Asked) -> Response {
     let unreadable = asked.unreadable.take();
     let counted = unreadable.map_or(Ok(()), Err).and_then(|()| {
-        let version = shared.check_head(&asked.request)?;
-        validate::count_request(&asked.request.body, version, &shared.options.models)?;
+        let dialect = shared.check_head(&asked.request)?;
+        validate::count_request(&asked.request.body, dialect, &shared.options.models)?;
         let tokens = usage::estimate_request(&asked.request.body);
         Ok(json!({"input_tokens": tokens}))
     });

@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::play::Player;
 use crate::record::{Record, Recorded};
 use crate::scenario::{Pace, Scenario, Step};
-use crate::validate::Version;
+use crate::validate::Dialect;
 use crate::{routes, validate};
 
 /// How the server checks and keeps requests.
@@ -173,15 +173,15 @@ impl Shared {
     }
 
     /// Checks the headers that every request must bring.
-    pub(crate) fn check_head(&self, request: &Recorded) -> Result<Version, ApiError> {
+    pub(crate) fn check_head(&self, request: &Recorded) -> Result<Dialect, ApiError> {
         validate::key(request, self.options.key.as_deref())?;
-        validate::version(request)
+        validate::dialect(request)
     }
 
     /// The step that answers a request for a message, and its pace.
     pub(crate) fn answer(&self, request: &Recorded) -> Result<(Step, Pace), ApiError> {
-        let version = self.check_head(request)?;
-        validate::message_request(&request.body, version, &self.options.models)?;
+        let dialect = self.check_head(request)?;
+        validate::message_request(&request.body, dialect, &self.options.models)?;
         self.player().answer(&request.body)
     }
 

@@ -162,12 +162,27 @@ fn check_thinking(place: &str, block: &Value) -> Checked {
     Err(ApiError::invalid(message))
 }
 
+const TOOL_USE_FIELDS: &[&str] = &[
+    "type",
+    "id",
+    "name",
+    "input",
+    "cache_control",
+    "caller",
+    "toolset_name",
+];
+
+const TOOL_RESULT_FIELDS: &[&str] = &[
+    "type",
+    "tool_use_id",
+    "content",
+    "is_error",
+    "cache_control",
+    "toolset_name",
+];
+
 fn check_tool_use(place: &str, block: &Value, role: &Value) -> Checked {
-    only(
-        place,
-        block,
-        &["type", "id", "name", "input", "cache_control", "caller"],
-    )?;
+    only(place, block, TOOL_USE_FIELDS)?;
     check_role("tool_use", role, "assistant")?;
     string(place, block, "id")?;
     string(place, block, "name")?;
@@ -182,17 +197,7 @@ fn check_tool_use(place: &str, block: &Value, role: &Value) -> Checked {
 }
 
 fn check_tool_result(place: &str, block: &Value, role: &Value) -> Checked {
-    only(
-        place,
-        block,
-        &[
-            "type",
-            "tool_use_id",
-            "content",
-            "is_error",
-            "cache_control",
-        ],
-    )?;
+    only(place, block, TOOL_RESULT_FIELDS)?;
     check_role("tool_result", role, "user")?;
     string(place, block, "tool_use_id")?;
     check_id(place, "tool_use_id", block)?;

@@ -24,7 +24,16 @@ pub(crate) fn key(request: &Recorded, expected: Option<&str>) -> Checked {
     Err(ApiError::new(401, message))
 }
 
-/// The version of the API that a client speaks. They differ in what they refuse; see
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// The version of the API.
+    pub(crate) version: Version,
+    /// Whether it asks for beta features, whichever.
+    pub(crate) beta: bool,
+}
+
+/// A version of the API. They differ in what they refuse; see
 /// <https://platform.claude.com/docs/en/api/migration-2026-10-21>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
@@ -34,16 +43,19 @@ pub(crate) enum Version {
     Of2026,
 }
 
-/// The version that a request names.
-pub(crate) fn version(request: &Recorded) -> Result<Version, ApiError> {
-    match request.header("anthropic-version") {
-        None => Err(ApiError::invalid("anthropic-version: header is required")),
-        Some("2023-06-01") => Ok(Version::Of2023),
-        Some("2026-10-21") => Ok(Version::Of2026),
-        Some(other) => Err(ApiError::invalid(format!(
-            "anthropic-version: {other:?} is not a valid version"
-        ))),
-    }
+/// What the headers of a request say that its client speaks.
+pub(crate) fn dialect(request: &Recorded) -> Result<Dialect, ApiError> {
+    let beta = request.header("anthropic-beta").is_some();
+    let version = match request.header("anthropic-version") {
+        Some("2023-06-01") => Version::Of2023,
+        Some("2026-10-21") => Version::Of2026,
+        None => return Err(ApiError::invalid("anthropic-version: header is required")),
+        Some(other) => {
+            let message = format!("anthropic-version: {other:?} is not a valid version");
+            return Err(ApiError::invalid(message));
+        }
+    };
+    Ok(Dialect { version, beta })
 }
 
 /// Checks that a body is JSON, if there is one.
@@ -66,18 +78,18 @@ pub(crate) fn model(name: &str, known: &[String]) -> Checked {
 }
 
 /// Checks a request for a message.
-pub(crate) fn message_request(body: &Value, version: Version, models: &[String]) -> Checked {
+pub(crate) fn message_request(body: &Value, dialect: Dialect, models: &[String]) -> Checked {
     settings::check_max_tokens(body)?;
-    count_request(body, version, models)
+    count_request(body, dialect, models)
 }
 
 /// Checks a request for a number of tokens.
-pub(crate) fn count_request(body: &Value, version: Version, models: &[String]) -> Checked {
+pub(crate) fn count_request(body: &Value, dialect: Dialect, models: &[String]) -> Checked {
     if !body.is_object() {
         return Err(ApiError::invalid("Input should be a valid dictionary"));
     }
-    settings::check(body, version)?;
-    messages::check(body, version)?;
+    settings::check(body, dialect)?;
+    messages::check(body, dialect.version)?;
     model(body["model"].as_str().unwrap_or_default(), models)
 }
 

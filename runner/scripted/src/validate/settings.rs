@@ -4,24 +4,20 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Version, field, items, only, string};
+use super::{Dialect, Version, field, items, only, string};
 use crate::error::{ApiError, Checked};
 
-/// The fields of a request, those of betas that known clients use included.
+/// The fields of a request.
 const FIELDS: &[&str] = &[
     "cache_control",
     "container",
-    "context_management",
     "diagnostics",
-    "fallbacks",
     "inference_geo",
     "max_tokens",
-    "mcp_servers",
     "messages",
     "metadata",
     "model",
     "output_config",
-    "output_format",
     "service_tier",
     "speed",
     "stop_sequences",
@@ -32,6 +28,18 @@ const FIELDS: &[&str] = &[
     "tools",
     "user_profile_id",
     "workspace_id",
+];
+
+/// The fields that need an `anthropic-beta` header.
+const BETA_FIELDS: &[&str] = &[
+    "billing_policy",
+    "compaction",
+    "context_management",
+    "fallback_credit_token",
+    "fallbacks",
+    "mcp_servers",
+    "output_format",
+    "thread",
 ];
 
 /// The fields that `2026-10-21` has no more.
@@ -48,7 +56,7 @@ pub(super) fn check_max_tokens(body: &Value) -> Checked {
     Err(ApiError::invalid(message))
 }
 
-pub(super) fn check(body: &Value, version: Version) -> Checked {
+pub(super) fn check(body: &Value, dialect: Dialect) -> Checked {
     string("", body, "model")?;
     check_known_types(body)?;
     check_temperature(body)?;
@@ -57,10 +65,18 @@ pub(super) fn check(body: &Value, version: Version) -> Checked {
     check_tool_choice(body)?;
     check_thinking(body)?;
     check_cache_control(body)?;
-    match version {
-        Version::Of2023 => only("", body, &[FIELDS, SAMPLING_FIELDS].concat()),
-        Version::Of2026 => only("", body, FIELDS),
+    check_fields(body, dialect)
+}
+
+fn check_fields(body: &Value, dialect: Dialect) -> Checked {
+    let mut known = FIELDS.to_vec();
+    if dialect.version == Version::Of2023 {
+        known.extend_from_slice(SAMPLING_FIELDS);
     }
+    if dialect.beta {
+        known.extend_from_slice(BETA_FIELDS);
+    }
+    only("", body, &known)
 }
 
 fn check_known_types(body: &Value) -> Checked {
