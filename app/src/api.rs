@@ -79,6 +79,8 @@ pub struct ApiError {
     pub message: String,
     /// The fields that were refused, if that is why.
     pub field_violations: Vec<FieldViolation>,
+    /// Names this one answer in the server's log; empty if the server gave no name.
+    pub request_id: String,
 }
 
 impl ApiError {
@@ -123,6 +125,20 @@ impl ApiError {
             reason: reason.to_owned(),
             message: message.to_owned(),
             field_violations: Vec::new(),
+            request_id: String::new(),
+        }
+    }
+
+    /// What to quote when asking somebody about it.
+    pub fn quote(&self) -> String {
+        let word = if self.reason.is_empty() {
+            "ERROR"
+        } else {
+            &self.reason
+        };
+        match self.request_id.as_str() {
+            "" => format!("{word}-{}", self.code),
+            id => format!("{word} {id}"),
         }
     }
 }
@@ -136,11 +152,22 @@ impl From<tonic::Status> for ApiError {
                 "The server could not be reached. Check the connection and try again.",
             );
         }
-        let details = status.get_details_error_info();
+        let (reason, mut metadata) = status
+            .get_details_error_info()
+            .map(|info| (info.reason, info.metadata))
+            .unwrap_or_default();
+        let named = status
+            .metadata()
+            .get("x-request-id")
+            .and_then(|id| id.to_str().ok());
         let violations = status.get_details_bad_request();
         Self {
             code: status.code() as i32,
-            reason: details.map(|info| info.reason).unwrap_or_default(),
+            request_id: named
+                .map(str::to_owned)
+                .or_else(|| metadata.remove("request_id"))
+                .unwrap_or_default(),
+            reason,
             message: status.message().to_owned(),
             field_violations: violations
                 .map(|bad| bad.field_violations)
@@ -158,21 +185,33 @@ impl From<tonic::Status> for ApiError {
 /// The answer of a call whose value travels inside the page.
 pub type Reply<T> = Result<Wire<T>, ApiError>;
 
-/// Makes a call's future fit for a resource. In the browser it can't leave its thread, and there
-/// is only one.
+/// A call whose answer travels inside the page, in the form that resources need.
 #[cfg(feature = "hydrate")]
 pub fn load<T>(
     call: impl Future<Output = Result<T, ApiError>>,
 ) -> impl Future<Output = Reply<T>> + Send {
-    send_wrapper::SendWrapper::new(async move { call.await.map(Wire) })
+    fit(async move { call.await.map(Wire) })
 }
 
-/// Makes a call's future fit for a resource.
+/// A call whose answer travels inside the page, in the form that resources need.
 #[cfg(not(feature = "hydrate"))]
 pub fn load<T>(
     call: impl Future<Output = Result<T, ApiError>> + Send,
 ) -> impl Future<Output = Reply<T>> + Send {
     async move { call.await.map(Wire) }
+}
+
+/// Makes a future fit for a resource. In the browser it can't leave its thread, and there is only
+/// one.
+#[cfg(feature = "hydrate")]
+pub fn fit<T>(future: impl Future<Output = T>) -> impl Future<Output = T> + Send {
+    send_wrapper::SendWrapper::new(future)
+}
+
+/// Makes a future fit for a resource.
+#[cfg(not(feature = "hydrate"))]
+pub fn fit<T>(future: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
+    future
 }
 
 /// Sets the HTTP status of the page that is being rendered; does nothing in the browser.

@@ -3,10 +3,18 @@
 
 pub mod api;
 mod app;
+mod browser;
+pub mod components;
+mod context;
+pub mod diff;
 pub mod format;
+mod live;
 pub mod markdown;
+pub mod pages;
 pub mod tool_input;
 pub mod transcript;
+mod upload;
+mod words;
 
 pub use app::App;
 #[cfg(feature = "ssr")]

@@ -223,7 +223,7 @@ impl Cost {
     pub fn of(usage: &pb::Usage) -> Self {
         Self {
             micro_usd: usage.cost_micro_usd.unwrap_or(0),
-            requests: usage.requests.max(1),
+            requests: usage.requests,
             incomplete: usage.cost_micro_usd.is_none() && usage.output_tokens > 0,
         }
     }

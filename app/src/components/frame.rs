@@ -1,0 +1,36 @@
+//! What surrounds every page but the one for signing in.
+
+use leptos::prelude::*;
+use leptos_router::{components::Outlet, hooks::use_location};
+
+use super::{
+    connection::ConnectionBanner,
+    rail::{Rail, Tabs},
+    sandbox::SandboxBar,
+};
+use crate::context::Place;
+
+/// Rail, bars, the page, and tabs on phones.
+#[component]
+pub fn Frame() -> impl IntoView {
+    let place = Place::provide(use_location().pathname);
+    view! {
+        <a class="skip" href="#main">"Skip to the page"</a>
+        <div class="frame">
+            <Rail />
+            <div class="column">
+                <Transition>
+                    {move || Suspend::new(async move {
+                        place.me.await.ok().map(|me| view! { <SandboxBar me=me.0 /> })
+                    })}
+                </Transition>
+                <ConnectionBanner />
+                <main id="main" class="main" tabindex="-1">
+                    <Outlet />
+                </main>
+                <Tabs />
+            </div>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,36 @@
+//! The parts that pages are made of, one a file.
+
+pub mod agent_fields;
+pub mod announcer;
+pub mod api_tokens;
+pub mod approval;
+pub mod composer;
+pub mod connection;
+pub mod copy;
+pub mod danger_zone;
+pub mod diff_view;
+pub mod entry_view;
+pub mod field;
+pub mod first_steps;
+pub mod frame;
+pub mod header;
+pub mod icon;
+pub mod long_text;
+pub mod markdown_view;
+pub mod model_fields;
+pub mod new_session;
+pub mod problem;
+pub mod provider_keys;
+pub mod rail;
+pub mod sandbox;
+pub mod session_head;
+pub mod session_row;
+pub mod skeleton;
+pub mod state;
+pub mod theme;
+pub mod time;
+pub mod todos;
+pub mod tool_body;
+pub mod tool_card;
+pub mod transcript_view;
+pub mod turn_end;

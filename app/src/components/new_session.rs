@@ -1,0 +1,113 @@
+//! Where a conversation begins: say what to do, and a session starts with it.
+
+use leptos::{ev::KeyboardEvent, html, prelude::*, task::spawn_local};
+use leptos_router::hooks::use_navigate;
+use membrane_proto::v1 as pb;
+
+use super::{
+    icon::{Glyph, Icon},
+    problem::InlineProblem,
+};
+use crate::{
+    api::{self, ApiError},
+    browser,
+};
+
+/// The box.
+#[component]
+pub fn NewSession(
+    /// The workspace.
+    workspace_id: String,
+    /// What the caller may do in it.
+    role: pb::Role,
+) -> impl IntoView {
+    if role == pb::Role::Viewer {
+        return view! { <p class="quiet">"You may read here. Ask an owner to start sessions."</p> }
+            .into_any();
+    }
+    let text = NodeRef::<html::Textarea>::new();
+    let busy = RwSignal::new(false);
+    let error = RwSignal::new(None::<ApiError>);
+    let navigate = use_navigate();
+    let workspace_id = StoredValue::new(workspace_id);
+    let start = move || {
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        error.set(None);
+        let words = text
+            .get_untracked()
+            .map(|text| text.value())
+            .unwrap_or_default();
+        let navigate = navigate.clone();
+        spawn_local(async move {
+            let workspace = workspace_id.get_value();
+            match begin(workspace.clone(), words.trim().to_owned()).await {
+                Ok(id) => {
+                    let page = format!("/workspaces/{workspace}/sessions/{id}");
+                    navigate(&page, Default::default());
+                }
+                Err(problem) => error.set(Some(problem)),
+            }
+            busy.set(false);
+        });
+    };
+    let start = StoredValue::new_local(start);
+    let on_key = move |event: KeyboardEvent| {
+        if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
+            event.prevent_default();
+            start.with_value(|start| start());
+        }
+    };
+    view! {
+        <section class="begin" aria-label="New session">
+            <label class="for-readers" for="begin-text">"What should the agent do?"</label>
+            <textarea
+                class="begin-text"
+                id="begin-text"
+                rows="2"
+                maxlength="200000"
+                placeholder="What should the agent do?"
+                node_ref=text
+                on:keydown=on_key
+            ></textarea>
+            <div class="begin-foot">
+                <span class="quiet small-text">"Enter starts a session, Shift-Enter makes a new line."</span>
+                <button
+                    type="button"
+                    class="button primary"
+                    disabled=move || busy.get()
+                    on:click=move |_| start.with_value(|start| start())
+                >
+                    <Glyph icon=Icon::Plus />
+                    {move || if busy.get() { "Starting…" } else { "New session" }}
+                </button>
+            </div>
+            <InlineProblem error />
+        </section>
+    }
+    .into_any()
+}
+
+/// Makes a session, and says the first thing in it if there is one.
+async fn begin(workspace_id: String, text: String) -> Result<String, ApiError> {
+    let request_id = browser::request_id();
+    let request = pb::CreateSessionRequest {
+        workspace_id,
+        title: String::new(),
+        request_id,
+    };
+    let answer = api::sessions().create_session(request).await?.into_inner();
+    let session_id = answer.session.ok_or_else(ApiError::incomplete)?.id;
+    if !text.is_empty() {
+        let request_id = browser::request_id();
+        let request = pb::SendMessageRequest {
+            session_id: session_id.clone(),
+            text,
+            request_id,
+        };
+        api::sessions().send_message(request).await?;
+    }
+    Ok(session_id)
+}

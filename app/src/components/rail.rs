@@ -1,0 +1,233 @@
+//! The left rail: which workspace, its pages, its latest sessions; who you are and how things are.
+
+use leptos::prelude::*;
+use leptos_router::{components::A, hooks::use_location};
+use membrane_proto::v1 as pb;
+
+use super::{
+    connection::ConnectionLine,
+    icon::{Glyph, Icon, Mark},
+    sandbox::SandboxLine,
+    state::words,
+    theme::ThemeSwitch,
+};
+use crate::{context::Place, transcript::Activity};
+
+/// Number of sessions that the rail lists.
+const LATEST: usize = 12;
+
+/// The rail.
+#[component]
+pub fn Rail() -> impl IntoView {
+    view! {
+        <nav class="rail" aria-label="Console">
+            <a class="rail-brand" href="/">
+                <Mark />
+                <span>"Membrane"</span>
+            </a>
+            <RailPlace />
+            <RailFoot />
+        </nav>
+    }
+    .into_any()
+}
+
+#[component]
+fn RailPlace() -> impl IntoView {
+    let place = expect_context::<Place>();
+    let pages = move || {
+        let Some(id) = place.workspace_id.get() else {
+            return general_pages().into_any();
+        };
+        view! {
+            <ul class="rail-list">
+                <li>
+                    <RailLink href="/".to_owned() icon=Icon::Workspaces text="All workspaces" exact=true />
+                </li>
+            </ul>
+            <div class="rail-workspace">
+                <Transition>{move || Suspend::new(async move { workspace_name(place).await })}</Transition>
+            </div>
+            <ul class="rail-list">
+                <li>
+                    <RailLink href=format!("/workspaces/{id}") icon=Icon::Sessions text="Sessions" exact=true />
+                </li>
+                <li>
+                    <RailLink
+                        href=format!("/workspaces/{id}/settings")
+                        icon=Icon::Settings
+                        text="Settings"
+                        exact=true
+                    />
+                </li>
+            </ul>
+            <div class="rail-sessions">
+                <Transition>{move || Suspend::new(async move { latest(place).await })}</Transition>
+            </div>
+        }
+        .into_any()
+    };
+    view! { <div class="rail-place">{pages}</div> }.into_any()
+}
+
+fn general_pages() -> impl IntoView {
+    view! {
+        <ul class="rail-list">
+            <li>
+                <RailLink href="/".to_owned() icon=Icon::Workspaces text="Workspaces" exact=true />
+            </li>
+            <li>
+                <RailLink href="/account".to_owned() icon=Icon::Account text="Account" exact=true />
+            </li>
+        </ul>
+    }
+    .into_any()
+}
+
+async fn workspace_name(place: Place) -> impl IntoView {
+    match place.workspace.await {
+        Some(Ok(workspace)) => {
+            let name = workspace.0.name;
+            view! { <span class="rail-workspace-name" title=name.clone()>{name.clone()}</span> }
+                .into_any()
+        }
+        _ => view! { <span class="rail-workspace-name quiet">"Workspace"</span> }.into_any(),
+    }
+}
+
+async fn latest(place: Place) -> impl IntoView {
+    let Some(Ok(sessions)) = place.sessions.await else {
+        return ().into_any();
+    };
+    if sessions.0.sessions.is_empty() {
+        return ().into_any();
+    }
+    let lines = sessions
+        .0
+        .sessions
+        .into_iter()
+        .take(LATEST)
+        .map(session_line)
+        .collect_view();
+    view! {
+        <h2 class="rail-heading">"Latest"</h2>
+        <ul class="rail-list">{lines}</ul>
+    }
+    .into_any()
+}
+
+fn session_line(session: pb::Session) -> impl IntoView {
+    let (word, class) = words(Activity::of(session.state()));
+    let title = title(&session);
+    let full = title.clone();
+    view! {
+        <li>
+            <A
+                href=format!("/workspaces/{}/sessions/{}", session.workspace_id, session.id)
+                attr:class="rail-link rail-session"
+                attr:title=full
+            >
+                <span class=format!("state {class}")>
+                    <span class="dot"></span>
+                    <span class="for-readers">{word}</span>
+                </span>
+                <span class="rail-text">{title}</span>
+            </A>
+        </li>
+    }
+    .into_any()
+}
+
+/// A session's title, or what stands for it.
+pub fn title(session: &pb::Session) -> String {
+    if session.title.is_empty() {
+        "New session".to_owned()
+    } else {
+        session.title.clone()
+    }
+}
+
+#[component]
+fn RailLink(href: String, icon: Icon, text: &'static str, exact: bool) -> impl IntoView {
+    view! {
+        <A href exact attr:class="rail-link">
+            <Glyph icon />
+            <span class="rail-text">{text}</span>
+        </A>
+    }
+    .into_any()
+}
+
+#[component]
+fn RailFoot() -> impl IntoView {
+    let place = expect_context::<Place>();
+    view! {
+        <div class="rail-foot">
+            <ConnectionLine />
+            <Transition>
+                {move || Suspend::new(async move {
+                    match place.me.await {
+                        Ok(me) => {
+                            let name = me.0.user.clone().unwrap_or_default().name;
+                            view! {
+                                <SandboxLine me=me.0 />
+                                <AccountLink name />
+                            }
+                                .into_any()
+                        }
+                        Err(_) => view! { <span class="status-line bad">"Not signed in"</span> }.into_any(),
+                    }
+                })}
+            </Transition>
+            <ThemeSwitch />
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn AccountLink(name: String) -> impl IntoView {
+    view! {
+        <A href="/account" exact=true attr:class="rail-link rail-account">
+            <Glyph icon=Icon::Account />
+            <span class="rail-text">{name}</span>
+        </A>
+    }
+    .into_any()
+}
+
+/// The same on a phone: tabs at the bottom.
+#[component]
+pub fn Tabs() -> impl IntoView {
+    let place = expect_context::<Place>();
+    let path = use_location().pathname;
+    let in_session = move || path.get().contains("/sessions/");
+    let tabs = move || {
+        let mut tabs = vec![("/".to_owned(), Icon::Workspaces, "Workspaces")];
+        if let Some(id) = place.workspace_id.get() {
+            tabs.push((format!("/workspaces/{id}"), Icon::Sessions, "Sessions"));
+            tabs.push((
+                format!("/workspaces/{id}/settings"),
+                Icon::Settings,
+                "Settings",
+            ));
+        }
+        tabs.push(("/account".to_owned(), Icon::Account, "Account"));
+        tabs.into_iter()
+            .map(|(href, icon, text)| {
+                view! {
+                    <A href exact=true attr:class="tab">
+                        <Glyph icon />
+                        <span>{text}</span>
+                    </A>
+                }
+            })
+            .collect_view()
+    };
+    view! {
+        <nav class="tabs" class:in-session=in_session aria-label="Pages">
+            {tabs}
+        </nav>
+    }
+    .into_any()
+}

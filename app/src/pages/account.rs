@@ -1,0 +1,77 @@
+//! Who you are here, your API tokens, and how the console looks.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use crate::{
+    components::{
+        api_tokens::ApiTokens, header::Header, problem::Problem, skeleton::Skeleton,
+        theme::ThemeSwitch, time::Time,
+    },
+    context::Place,
+};
+
+/// The page.
+#[component]
+pub fn Account() -> impl IntoView {
+    let place = expect_context::<Place>();
+    view! {
+        <Title text="Account" />
+        <Header title="Account" />
+        <div class="page narrow">
+            <Transition fallback=|| {
+                view! { <Skeleton lines=3 /> }
+            }>
+                {move || Suspend::new(async move {
+                    match place.me.await {
+                        Ok(me) => profile(me.0).into_any(),
+                        Err(error) => view! { <Problem error /> }.into_any(),
+                    }
+                })}
+            </Transition>
+            <ApiTokens />
+            <section class="block" aria-labelledby="theme-heading">
+                <h2 class="section-heading" id="theme-heading">"Theme"</h2>
+                <ThemeSwitch />
+                <p class="field-hint">"Kept in this browser."</p>
+            </section>
+        </div>
+    }
+    .into_any()
+}
+
+fn profile(me: membrane_proto::v1::GetMeResponse) -> impl IntoView {
+    let user = me.user.unwrap_or_default();
+    let role = if user.administrator {
+        "Administrator of this server"
+    } else {
+        "User of this server"
+    };
+    view! {
+        <section class="block" aria-labelledby="me-heading">
+            <h2 class="section-heading" id="me-heading">"You"</h2>
+            <dl class="pairs">
+                <div>
+                    <dt>"Name"</dt>
+                    <dd>{user.name}</dd>
+                </div>
+                <div>
+                    <dt>"Role"</dt>
+                    <dd>{role}</dd>
+                </div>
+                <div>
+                    <dt>"Since"</dt>
+                    <dd><Time time=user.create_time /></dd>
+                </div>
+                <div>
+                    <dt>"Server"</dt>
+                    <dd class="mono">{format!("Membrane {}", me.server_version)}</dd>
+                </div>
+            </dl>
+            <form method="post" action="/auth/sign-out">
+                <button type="submit" class="button">"Sign out"</button>
+            </form>
+        </section>
+    }
+    .into_any()
+}

@@ -1,0 +1,10 @@
+//! One file for what an address shows.
+
+pub mod account;
+pub mod home;
+pub mod missing;
+pub mod new_workspace;
+pub mod session;
+pub mod settings;
+pub mod sign_in;
+pub mod workspaces;

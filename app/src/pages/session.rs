@@ -1,0 +1,131 @@
+//! A session: everything that was said and done, live, and a place to answer.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+use membrane_proto::v1 as pb;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::{self, ApiError, Wire},
+    components::rail::title,
+    components::{
+        announcer::Announcer, composer::ComposerBox, problem::Problem, session_head::SessionHead,
+        skeleton::Skeleton, todos::Todos, transcript_view::TranscriptView,
+    },
+    context::{Connection, Place, SessionScope},
+    live::Feed,
+};
+
+/// Number of events that a page begins with.
+const PAGE: i32 = 200;
+
+/// What the page is rendered with, and goes on from.
+#[derive(Clone, Serialize, Deserialize)]
+struct Loaded {
+    session: Wire<pb::Session>,
+    history: Wire<pb::ListEventsResponse>,
+}
+
+/// The page.
+#[component]
+pub fn SessionPage() -> impl IntoView {
+    let place = expect_context::<Place>();
+    let params = use_params_map();
+    let session_id = Memo::new(move |_| params.read().get("session").unwrap_or_default());
+    let loaded = Resource::new(move || session_id.get(), |id| api::fit(load(id)));
+    view! {
+        <Transition fallback=|| {
+            view! { <div class="page"><Skeleton lines=8 /></div> }
+        }>
+            {move || Suspend::new(async move {
+                let loaded = loaded.await;
+                let workspace = match place.workspace.await {
+                    Some(Ok(workspace)) => workspace.0,
+                    _ => pb::Workspace::default(),
+                };
+                match loaded {
+                    Ok(loaded) => view! { <SessionView loaded workspace /> }.into_any(),
+                    Err(error) => {
+                        if error.is_not_found() {
+                            api::set_page_status(404);
+                        }
+                        view! {
+                            <Title text="Session" />
+                            <div class="page"><Problem error /></div>
+                        }
+                            .into_any()
+                    }
+                }
+            })}
+        </Transition>
+    }
+    .into_any()
+}
+
+#[component]
+fn SessionView(loaded: Loaded, workspace: pb::Workspace) -> impl IntoView {
+    let role = workspace.role();
+    let settings = workspace.settings.unwrap_or_default();
+    let demo = settings.provider() == pb::Provider::Demo;
+    provide_context(SessionScope {
+        session_id: StoredValue::new(loaded.session.0.id.clone()),
+    });
+    let feed = Feed::new(loaded.session.0, loaded.history.0);
+    let connection = expect_context::<Connection>();
+    Effect::new(move || feed.follow(connection));
+    keep_rail_fresh(feed);
+    let over = move || {
+        feed.over.get().map(|error| {
+            let lost = "Everything up to here is stored.";
+            view! { <Problem error lost /> }
+        })
+    };
+    view! {
+        <Title text=move || feed.session.with(title) />
+        <div class="session">
+            <SessionHead feed demo />
+            <TranscriptView feed />
+            <div class="session-foot">
+                {over}
+                <Todos todos=feed.todos />
+                <ComposerBox feed settings role />
+            </div>
+            <Announcer feed />
+        </div>
+    }
+    .into_any()
+}
+
+/// The rail lists sessions with their states and titles, and this one changes.
+fn keep_rail_fresh(feed: Feed) {
+    let place = expect_context::<Place>();
+    Effect::new(move |before: Option<_>| {
+        let now = (
+            feed.activity.get(),
+            feed.session.with(|session| session.title.clone()),
+        );
+        if before.is_some_and(|before| before != now) {
+            place.sessions.refetch();
+        }
+        now
+    });
+}
+
+async fn load(session_id: String) -> Result<Loaded, ApiError> {
+    let stream = format!("sessions/{session_id}");
+    let request = pb::GetSessionRequest { session_id };
+    let answer = api::sessions().get_session(request).await?.into_inner();
+    let session = answer.session.ok_or_else(ApiError::incomplete)?;
+    let request = pb::ListEventsRequest {
+        stream,
+        before_sequence: session.last_sequence + 1,
+        page_size: PAGE,
+        ..Default::default()
+    };
+    let history = api::events().list_events(request).await?.into_inner();
+    Ok(Loaded {
+        session: Wire(session),
+        history: Wire(history),
+    })
+}
