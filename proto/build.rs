@@ -1,5 +1,11 @@
 //! Compiles the proto files without protoc, and keeps the descriptor set for reflection.
 
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "cargo and a build script talk through both"
+)]
+
 use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;

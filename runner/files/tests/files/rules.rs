@@ -3,7 +3,8 @@
 use crate::raw::{file, link, zip};
 use crate::support::{Place, import};
 use proptest::prelude::*;
-use std::fs;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Components that matter, glued by what may stand between them.
 fn nasty_path() -> impl Strategy<Value = String> {
@@ -25,6 +26,15 @@ fn plain(path: &str) -> bool {
     !path.contains(['\\', '\0'])
         && !drive
         && path.split('/').all(|name| !matches!(name, "" | "." | ".."))
+}
+
+/// Where a path leads; nothing is changed by means of it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the kernel's own answer is what the rule is compared with"
+)]
+fn real(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize()
 }
 
 proptest! {
@@ -64,9 +74,9 @@ proptest! {
         let place = Place::new();
         let entries: Vec<_> = links.iter().map(|(path, target)| link(path, target)).collect();
         if import(&zip(&entries), &place).is_ok() {
-            let root = place.path().canonicalize().expect("a path");
+            let root = real(place.path()).expect("a path");
             for (path, _) in &links {
-                if let Ok(end) = place.path().join(path).canonicalize() {
+                if let Ok(end) = real(&place.path().join(path)) {
                     prop_assert!(end.starts_with(&root), "{path} leads to {end:?}");
                 }
             }
