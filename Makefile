@@ -1,0 +1,96 @@
+# Everything a person types. `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Where cargo builds, what our own tools are installed below, and where the browser bundle goes.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+TOOLS := $(TARGET)/tools
+BUF := $(CURDIR)/end2end/node_modules/.bin/buf
+export CARGO_TARGET_DIR := $(TARGET)
+export PATH := $(TOOLS)/bin:$(PATH)
+
+.PHONY: help
+help: ## List what can be made.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- Running -----------------------------------------------------------------------------------
+
+.PHONY: run
+run: build ## Serve from ./data and print the address and a sign-in link.
+	exec '$(TARGET)/debug/membrane' serve --data-dir ./data --sandbox-toolchains true --login-link
+
+.PHONY: build
+build: setup ## Build the server and what browsers load from it.
+	cargo build
+	node app/frontend/bundle.mjs
+
+.PHONY: setup
+setup: ## Install what building and running need; quick when it is there.
+	@TOOLS='$(TOOLS)' end2end/setup/setup.sh run
+
+.PHONY: setup-test
+setup-test: ## Install what the tests need beside that.
+	@TOOLS='$(TOOLS)' end2end/setup/setup.sh test
+
+.PHONY: clean
+clean: ## Remove what was built and downloaded; ./data stays.
+	cargo clean
+	rm -rf app/frontend/node_modules end2end/node_modules end2end/.venv \
+		end2end/wire/node_modules end2end/wire/.venv
+
+# --- Tests -------------------------------------------------------------------------------------
+
+# In this order, the quick ones first; a name is also a target of its own. For some of them only:
+# make test PHASES='fmt lint'.
+PHASES := fmt proto lint lint-browser unit bundle wire end2end
+
+.PHONY: test
+test: setup-test ## Run every check there is, one after the other, with the time of each.
+	@MAKE='$(MAKE)' end2end/setup/phases.sh $(PHASES)
+
+.PHONY: fmt
+fmt: ## Check how Rust sources are laid out.
+	cargo fmt --all --check
+
+.PHONY: proto
+proto: ## Lint the wire and compare it with the baseline.
+	cd proto && '$(BUF)' lint
+	cd proto && '$(BUF)' breaking --against baseline.binpb
+
+.PHONY: lint
+lint: ## Run clippy on everything but the browser's side.
+	cargo clippy --all-targets -- -D warnings
+
+.PHONY: lint-browser
+lint-browser: ## Run clippy on the console as the browser gets it.
+	cargo clippy --package membrane-frontend --target wasm32-unknown-unknown -- -D warnings
+
+.PHONY: unit
+unit: ## Run the tests of the crates.
+	cargo test --no-fail-fast
+
+.PHONY: bundle
+bundle: ## Build what browsers load.
+	node app/frontend/bundle.mjs
+
+.PHONY: wire
+wire: binaries ## Try the scripted model with official clients.
+	MEMBRANE_SCRIPTED='$(TARGET)/debug/membrane-scripted' end2end/wire/run.sh
+
+.PHONY: end2end
+end2end: binaries bundle ## Try the real binaries with a browser, Python and shell scripts.
+	MEMBRANE_BIN='$(TARGET)/debug/membrane' MEMBRANE_SCRIPTED='$(TARGET)/debug/membrane-scripted' \
+		MEMBRANE_SITE_DIR='$(TARGET)/site' end2end/run.sh
+
+# With all targets, dependencies get the same features as for `cargo test`, so that nothing is
+# built a second time after it.
+.PHONY: binaries
+binaries:
+	cargo build --all-targets
+
+.PHONY: proto-baseline
+proto-baseline: ## Promise the wire as it is now: later changes must not break it.
+	cd proto && '$(BUF)' build --exclude-source-info --output baseline.binpb

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# Installs what is missing for `make run` or `make test`, and says in a line each what and why.
+# Whatever is there is left alone, so that a second time takes a moment.
+#
+#   end2end/setup/setup.sh run    what building and running need
+#   end2end/setup/setup.sh test   the same, and what the tests need
+#
+# TOOLS names the directory that our own tools are installed below.
+set -euo pipefail
+
+purpose=${1:?run or test}
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+: "${TOOLS:=$PWD/target/tools}"
+
+say() {
+    printf 'setup: %s\n' "$*"
+}
+
+fail() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+has() {
+    command -v "$1" >/dev/null
+}
+
+# Whether a version is not below another.
+at_least() {
+    [[ $(printf '%s\n%s\n' "$2" "$1" | sort --version-sort | head -n 1) == "$2" ]]
+}
+
+# --- What nobody but you should choose ---------------------------------------------------------
+
+need_toolchains() {
+    has cargo || fail 'cargo is missing: install Rust 1.95 or newer, see https://rustup.rs'
+    has npm || fail 'npm is missing: install Node.js 20.11 or newer with npm, see https://nodejs.org'
+    local rust node
+    rust=$(rustc --version | cut -d ' ' -f 2)
+    node=$(node --version)
+    at_least "$rust" 1.95.0 || fail "Rust is $rust, 1.95 or newer is needed: rustup update"
+    at_least "${node#v}" 20.11.0 || fail "Node.js is $node, 20.11 or newer is needed"
+}
+
+# --- Debian packages ---------------------------------------------------------------------------
+
+missing=()
+
+want() {
+    local package=$1 why=$2
+    shift 2
+    if "$@" >/dev/null 2>&1; then
+        return
+    fi
+    say "the package $package is missing: $why"
+    missing+=("$package")
+}
+
+a_c_compiler() {
+    has cc && has ar
+}
+
+a_font() {
+    compgen -G '/usr/share/fonts/truetype/dejavu/*.ttf'
+}
+
+want_packages() {
+    want build-essential 'a C compiler for ring and SQLite' a_c_compiler
+    want bubblewrap 'the sandbox around what agents run' has bwrap
+    [[ $purpose == test ]] || return 0
+    want chromium 'the browser of the end-to-end tests' has chromium
+    want curl 'requests by shell scripts' has curl
+    want fonts-dejavu-core 'text in that browser' a_font
+    want git 'the list of tracked files, whose rules are checked' has git
+    want jq 'their answers' has jq
+    want python3 'clients of the API and of the scripted model' has python3
+    want python3-venv 'packages for them, outside the system' python3 -c 'import ensurepip, venv'
+    want unzip 'a second opinion on archives' has unzip
+    want zip 'archives to import' has zip
+}
+
+install_packages() {
+    ((${#missing[@]} > 0)) || return 0
+    local install=(apt-get install --yes --no-install-recommends "${missing[@]}")
+    local as_root=()
+    has apt-get || fail "install these, or what your system calls them: ${missing[*]}"
+    if ((EUID != 0)); then
+        # Never waits for a password: there may be nobody to type it.
+        { has sudo && sudo --non-interactive true 2>/dev/null; } \
+            || fail "run this as root, then try again: apt-get update && ${install[*]}"
+        as_root=(sudo --non-interactive)
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    "${as_root[@]}" apt-get update --quiet
+    "${as_root[@]}" "${install[@]}"
+}
+
+# --- For the browser bundle --------------------------------------------------------------------
+
+install_wasm_target() {
+    local name=wasm32-unknown-unknown
+    [[ ! -d $(rustc --print target-libdir --target $name) ]] || return 0
+    say "the Rust target $name, which the console is compiled to"
+    has rustup || fail "there is no rustup to add it with: install Rust's standard library for $name"
+    rustup target add $name
+}
+
+install_wasm_bindgen() {
+    # The program and the crate must be the same version.
+    local version
+    version=$(grep --after-context=1 --line-regexp --fixed-strings 'name = "wasm-bindgen"' Cargo.lock \
+        | sed -n 's/^version = "\(.*\)"$/\1/p')
+    [[ $(wasm-bindgen --version 2>/dev/null) != "wasm-bindgen $version" ]] || return 0
+    say "wasm-bindgen $version below $TOOLS, which joins the console's wasm to JavaScript"
+    # Not --locked: its lock file names a version of webpki-roots that the registry does not have.
+    cargo install wasm-bindgen-cli --version "$version" --root "$TOOLS" --target-dir "$TOOLS/build"
+    rm -rf "$TOOLS/build"
+}
+
+# --- npm packages ------------------------------------------------------------------------------
+
+npm_packages() {
+    local directory=$1 why=$2
+    local lock=$1/package-lock.json stamp=$1/node_modules/installed-package-lock.json
+    if cmp --silent "$lock" "$stamp"; then
+        return
+    fi
+    say "npm packages of $directory: $why"
+    npm ci --prefix "$directory" --no-audit --no-fund --loglevel=error
+    cp "$lock" "$stamp"
+}
+
+need_toolchains
+want_packages
+install_packages
+install_wasm_target
+install_wasm_bindgen
+npm_packages app/frontend 'esbuild for the CSS, wasm-opt for the size of the console'
+if [[ $purpose == test ]]; then
+    npm_packages end2end 'buf for the proto files, a driver for the browser'
+fi
