@@ -60,7 +60,7 @@ pub enum Error {
     Cancelled,
     /// The database failed.
     #[error("database error")]
-    Database(#[from] sea_orm::DbErr),
+    Database(#[from] crate::db::DbError),
     /// The file system failed.
     #[error("file system error")]
     Io(#[from] std::io::Error),

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::db::Database;
+use crate::db::{Database, DbError};
 
 /// The text that is sealed to recognise the right key again.
 const CHECK: &str = "membrane";
@@ -58,7 +58,7 @@ pub enum VaultError {
     Io(#[from] std::io::Error),
     /// The database failed.
     #[error("database error")]
-    Database(#[from] sea_orm::DbErr),
+    Database(#[from] DbError),
 }
 
 /// Where a sealed value lives. No part may be empty.

@@ -1,7 +1,7 @@
 //! The audit log: one row for each decision about something that changes something.
 
 use membrane_entity::audit;
-use sea_orm::{DbErr, EntityTrait as _, IntoActiveModel as _};
+use sea_orm::{DbErr, EntityTrait as _, IntoActiveModel as _, QueryOrder as _};
 
 use super::Database;
 
@@ -16,5 +16,16 @@ impl Database {
             .exec_without_returning(&transaction)
             .await?;
         transaction.commit().await
+    }
+
+    /// All rows, oldest first.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn audit_rows(&self) -> Result<Vec<audit::Model>, DbErr> {
+        audit::Entity::find()
+            .order_by_asc(audit::Column::Id)
+            .all(&self.reader)
+            .await
     }
 }

@@ -21,8 +21,12 @@ mod members;
 mod permissions;
 mod requests;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod workspaces;
+
+pub use sea_orm::DbErr as DbError;
 
 pub use events::NewEvent;
 pub use keys::SealedKey;

@@ -34,7 +34,7 @@ impl Places {
     pub fn open(root: &Path) -> io::Result<Self> {
         fs::create_dir_all(root.join(UPLOADS))?;
         Ok(Self {
-            root: fs::canonicalize(root)?,
+            root: std::path::absolute(root)?,
         })
     }
 

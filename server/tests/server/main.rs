@@ -1,1 +1,15 @@
-//! .
+//! The server as its clients meet it: one process, one port, real storage.
+
+// The console's views are one deeply nested type, whose layout is computed here.
+#![recursion_limit = "512"]
+
+mod browser_safety;
+mod creating;
+mod errors;
+mod fixture;
+mod matrix;
+mod starting;
+mod storing;
+mod turns;
+mod watching;
+mod wire;
