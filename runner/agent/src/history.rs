@@ -62,22 +62,26 @@ pub(crate) fn tool_call_ids(events: &[Event]) -> HashSet<String> {
     calls.collect()
 }
 
-/// The events at top level, with each person's message moved to where its turn begins.
+/// The turn that these events lead to: that of the newest event that belongs to one.
+pub(crate) fn current_turn(events: &[Event]) -> &str {
+    let mut turns = events.iter().rev().map(|event| event.turn_id.as_str());
+    turns.find(|turn| !turn.is_empty()).unwrap_or_default()
+}
+
+/// The events at top level, with each person's message moved to where its turn begins. Messages
+/// that still wait for a later turn, or that were taken back while they did, are left out.
 fn in_turn_order(events: &[Event]) -> Vec<&Kind> {
-    let mut begins: HashMap<&str, usize> = HashMap::new();
-    for (index, event) in events.iter().enumerate() {
-        if kind(event).is_some_and(|kind| !waits(kind)) {
-            begins.entry(&event.turn_id).or_insert(index);
-        }
-    }
+    let begins = beginnings(events);
+    let current = current_turn(events);
     let mut ordered: Vec<((usize, usize), &Kind)> = Vec::with_capacity(events.len());
     for (index, event) in events.iter().enumerate() {
         let Some(kind) = kind(event) else { continue };
-        let place = if waits(kind) && !event.turn_id.is_empty() {
-            let begin = begins.get(event.turn_id.as_str());
-            begin.map_or(usize::MAX, |begin| (*begin).max(index))
-        } else {
-            index
+        let place = match begins.get(event.turn_id.as_str()) {
+            _ if event.turn_id.is_empty() => index,
+            Some(begin) if may_come_early(kind) => index.max(*begin),
+            Some(_) => index,
+            None if event.turn_id == current => usize::MAX,
+            None => continue,
         };
         ordered.push(((place, index), kind));
     }
@@ -85,9 +89,27 @@ fn in_turn_order(events: &[Event]) -> Vec<&Kind> {
     ordered.into_iter().map(|(_, kind)| kind).collect()
 }
 
+/// Where each turn's work begins.
+fn beginnings(events: &[Event]) -> HashMap<&str, usize> {
+    let mut begins = HashMap::new();
+    for (index, event) in events.iter().enumerate() {
+        if kind(event).is_some_and(is_work) {
+            begins.entry(event.turn_id.as_str()).or_insert(index);
+        }
+    }
+    begins
+}
+
 /// Whether an event may be stored while another turn is at work.
-fn waits(kind: &Kind) -> bool {
+fn may_come_early(kind: &Kind) -> bool {
     matches!(kind, Kind::UserMessage(_) | Kind::TurnQueued(_))
+}
+
+/// Whether an event shows that its turn has begun, and was not taken back before.
+fn is_work(kind: &Kind) -> bool {
+    let taken_back =
+        matches!(kind, Kind::TurnEnded(ended) if ended.outcome() == TurnOutcome::Interrupted);
+    !may_come_early(kind) && !taken_back
 }
 
 /// What happened at top level; none for what happened in a sub-agent.

@@ -101,6 +101,17 @@ impl Host {
         answered.await.map_err(|_| HostGone)
     }
 
+    /// Returns when nobody listens any more.
+    pub async fn gone(&self) {
+        self.requests.closed().await;
+    }
+
+    /// Whether nobody listens any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.requests.is_closed()
+    }
+
     async fn send(&self, request: HostRequest) -> Result<(), HostGone> {
         self.requests.send(request).await.map_err(|_| HostGone)
     }

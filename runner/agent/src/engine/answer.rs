@@ -48,14 +48,13 @@ struct Shown {
 
 /// Why reading an answer stopped before its end.
 enum Cut {
-    Interrupted,
-    HostGone,
+    Stopped(Stop),
     Model(ModelError),
 }
 
 impl From<HostGone> for Cut {
-    fn from(_: HostGone) -> Self {
-        Self::HostGone
+    fn from(gone: HostGone) -> Self {
+        Self::Stopped(gone.into())
     }
 }
 
@@ -92,11 +91,10 @@ impl Turn<'_> {
         let result = self.read(&mut reading).await;
         let stop_reason = reading.assembler.stop_reason.clone();
         match (result, stop_reason) {
-            (Err(Cut::HostGone), _) => Err(Stop::HostGone),
-            (Err(Cut::Interrupted), _) => {
+            (Err(Cut::Stopped(stop)), _) => {
                 self.keep_what_was_seen(&mut reading).await?;
                 self.count_if_begun(&reading, "interrupted").await?;
-                Err(Stop::Interrupted)
+                Err(stop)
             }
             (Ok(()), stop_reason) => {
                 let stop_reason = stop_reason.unwrap_or_default();
@@ -156,17 +154,17 @@ impl Turn<'_> {
         let messages = history::messages(&self.log, thinking_of);
         let tools = self.tools.definitions(&self.spec.allowed_tools);
         let request = request::build(&self.spec, tools, messages, self.with_thinking);
-        let mut stream = self.unless_cancelled(self.model.stream(&request)).await??;
-        while let Some(event) = self.unless_cancelled(stream.next()).await? {
+        let mut stream = self.unless_stopped(self.model.stream(&request)).await??;
+        while let Some(event) = self.unless_stopped(stream.next()).await? {
             let step = reading.assembler.apply(event?)?;
             self.take(step, reading).await?;
         }
         Ok(())
     }
 
-    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Cut> {
-        match select(pin!(self.cancel.cancelled()), pin!(work)).await {
-            Either::Left(_) => Err(Cut::Interrupted),
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Cut> {
+        match select(pin!(self.stopped()), pin!(work)).await {
+            Either::Left((stop, _)) => Err(Cut::Stopped(stop)),
             Either::Right((done, _)) => Ok(done),
         }
     }
@@ -333,9 +331,9 @@ impl Turn<'_> {
             error: Some(error.detail()),
         };
         self.append(Kind::ModelRetry(retry)).await?;
-        match self.unless_cancelled(sleep(delay)).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Stop::Interrupted),
+        match select(pin!(self.stopped()), pin!(sleep(delay))).await {
+            Either::Left((stop, _)) => Err(stop),
+            Either::Right(_) => Ok(()),
         }
     }
 }

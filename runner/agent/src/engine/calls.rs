@@ -143,8 +143,7 @@ impl Turn<'_> {
             input_json: invocation.input.to_string(),
             explanation: explanation.to_owned(),
         };
-        let cancelled = pin!(self.cancel.cancelled());
-        match select(cancelled, pin!(self.host.ask(ask))).await {
+        match select(pin!(self.stopped()), pin!(self.host.ask(ask))).await {
             Either::Left(_) => Ok(Verdict::Refuse(ToolOutput::error(INTERRUPTED))),
             Either::Right((answer, _)) => Ok(verdict(answer?, invocation)),
         }
@@ -153,12 +152,15 @@ impl Turn<'_> {
     /// Runs a tool. After an interrupt it has a few seconds to end itself and say what it did.
     async fn execute(&self, invocation: ToolInvocation) -> ToolOutput {
         let sink = OutputSink::new(self.host.clone(), invocation.id.clone());
-        let call = self.tools.call(invocation, sink, self.cancel.child_token());
-        match select(pin!(self.cancel.cancelled()), pin!(call)).await {
+        let cancel = self.cancel.child_token();
+        let call = self.tools.call(invocation, sink, cancel.clone());
+        match select(pin!(self.stopped()), pin!(call)).await {
             Either::Right((output, _)) => output,
-            Either::Left(((), call)) => timeout(GRACE, call)
-                .await
-                .unwrap_or_else(|_| ToolOutput::error(INTERRUPTED)),
+            Either::Left((_, call)) => {
+                cancel.cancel();
+                let output = timeout(GRACE, call).await;
+                output.unwrap_or_else(|_| ToolOutput::error(INTERRUPTED))
+            }
         }
     }
 }

@@ -24,8 +24,9 @@ mod calls;
 mod prompt;
 mod request;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, pin::pin};
 
+use futures::future::select;
 use membrane_proto::v1::{
     ErrorDetail, Event, EventPayload, ModelUsage, Notice, NoticeLevel, ToolResult, TurnOutcome,
     Usage, event_payload::Kind,
@@ -110,7 +111,7 @@ impl<'turn> Turn<'turn> {
         cancel: CancellationToken,
     ) -> Self {
         let log = std::mem::take(&mut spec.history);
-        let turn_id = log.last().map(|event| event.turn_id.clone());
+        let turn_id = history::current_turn(&log).to_owned();
         Self {
             call_ids: history::tool_call_ids(&log),
             spec,
@@ -118,7 +119,7 @@ impl<'turn> Turn<'turn> {
             tools,
             host,
             cancel,
-            turn_id: turn_id.unwrap_or_default(),
+            turn_id,
             log,
             open_calls: Vec::new(),
             with_thinking: true,
@@ -180,6 +181,16 @@ impl<'turn> Turn<'turn> {
             self.append(Kind::ToolResult(result)).await?;
         }
         Ok(())
+    }
+
+    /// Returns when there is no more reason to go on: an interrupt, or a host that is gone.
+    async fn stopped(&self) -> Stop {
+        let interrupted = pin!(self.cancel.cancelled());
+        select(interrupted, pin!(self.host.gone())).await;
+        if self.host.is_gone() {
+            return Stop::HostGone;
+        }
+        Stop::Interrupted
     }
 
     /// Stores an event, and remembers it for the next request.

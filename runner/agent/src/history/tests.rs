@@ -1,244 +1,11 @@
-use membrane_proto::v1::{
-    AgentText, EventPayload, ModelRetry, ModelUsage, TodosUpdated, TurnEnded, TurnQueued,
-    TurnStarted, UserMessage,
-};
+mod log;
+mod validity;
+
+use membrane_proto::v1::AgentThinking;
 use serde_json::json;
 
 use super::*;
-
-const MODEL: &str = "scripted";
-
-/// Writes a log.
-#[derive(Default)]
-struct Log {
-    events: Vec<Event>,
-    turn: String,
-}
-
-impl Log {
-    fn turn(mut self, turn: &str) -> Self {
-        turn.clone_into(&mut self.turn);
-        self
-    }
-
-    fn event(mut self, kind: Kind) -> Self {
-        self.events.push(Event {
-            turn_id: self.turn.clone(),
-            payload: Some(EventPayload {
-                kind: Some(kind),
-                ..EventPayload::default()
-            }),
-            ..Event::default()
-        });
-        self
-    }
-
-    fn says(self, text: &str) -> Self {
-        self.event(Kind::UserMessage(UserMessage {
-            text: text.to_owned(),
-            ..UserMessage::default()
-        }))
-    }
-
-    fn queued(self) -> Self {
-        self.event(Kind::TurnQueued(TurnQueued { ahead: 1 }))
-    }
-
-    fn starts(self, model: &str) -> Self {
-        self.event(Kind::TurnStarted(TurnStarted {
-            model: model.to_owned(),
-            ..TurnStarted::default()
-        }))
-    }
-
-    fn text(self, text: &str) -> Self {
-        self.event(Kind::AgentText(AgentText {
-            text: text.to_owned(),
-            ..AgentText::default()
-        }))
-    }
-
-    fn thinking(self, text: &str, signature: &str) -> Self {
-        self.event(Kind::AgentThinking(AgentThinking {
-            text: text.to_owned(),
-            signature: signature.to_owned(),
-            ..AgentThinking::default()
-        }))
-    }
-
-    fn calls(self, id: &str) -> Self {
-        self.calls_with(id, r#"{"file_path":"a.txt"}"#)
-    }
-
-    fn calls_with(self, id: &str, input: &str) -> Self {
-        self.event(Kind::ToolCall(ToolCall {
-            tool_call_id: id.to_owned(),
-            name: "Read".to_owned(),
-            input_json: input.to_owned(),
-        }))
-    }
-
-    fn result(self, id: &str, text: &str) -> Self {
-        self.event(Kind::ToolResult(ToolResult {
-            tool_call_id: id.to_owned(),
-            content: vec![ToolContent {
-                kind: Some(tool_content::Kind::Text(text.to_owned())),
-            }],
-            ..ToolResult::default()
-        }))
-    }
-
-    fn image(self, id: &str, is_error: bool) -> Self {
-        let image = Image {
-            media_type: "image/png".to_owned(),
-            data: vec![1, 2, 3].into(),
-        };
-        self.event(Kind::ToolResult(ToolResult {
-            tool_call_id: id.to_owned(),
-            content: vec![ToolContent {
-                kind: Some(tool_content::Kind::Image(image)),
-            }],
-            is_error,
-            ..ToolResult::default()
-        }))
-    }
-
-    fn usage(self) -> Self {
-        self.event(Kind::ModelUsage(ModelUsage::default()))
-    }
-
-    fn retry(self) -> Self {
-        self.event(Kind::ModelRetry(ModelRetry::default()))
-    }
-
-    fn ends(self, outcome: TurnOutcome) -> Self {
-        self.event(Kind::TurnEnded(TurnEnded {
-            outcome: outcome.into(),
-            ..TurnEnded::default()
-        }))
-    }
-
-    fn messages(&self) -> Vec<Message> {
-        let messages = messages(&self.events, Some(MODEL));
-        assert_valid(&messages);
-        messages
-    }
-
-    /// The conversation in a short form.
-    fn read(&self) -> Vec<String> {
-        self.messages().iter().map(in_short).collect()
-    }
-}
-
-fn in_short(message: &Message) -> String {
-    let blocks: Vec<String> = message.content.iter().map(block_in_short).collect();
-    let role = match message.role {
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    };
-    format!("{role}: {}", blocks.join(" | "))
-}
-
-fn block_in_short(block: &Block) -> String {
-    match block {
-        Block::Text { text, .. } => text.clone(),
-        Block::Thinking {
-            thinking,
-            signature,
-        } => format!("thinking({thinking}, {signature})"),
-        Block::RedactedThinking { data } => format!("redacted({data})"),
-        Block::ToolUse { id, .. } => format!("call {id}"),
-        Block::ToolResult {
-            tool_use_id,
-            content,
-            is_error,
-            ..
-        } => {
-            let text = match content.first() {
-                Some(ResultBlock::Text { text }) => text.as_str(),
-                Some(ResultBlock::Image { .. }) => "image",
-                None => "nothing",
-            };
-            let error = if *is_error { " error" } else { "" };
-            format!("result {tool_use_id}{error}: {text}")
-        }
-    }
-}
-
-/// The rules of the Messages API for a conversation.
-fn assert_valid(messages: &[Message]) {
-    let mut ids = HashSet::new();
-    for (index, message) in messages.iter().enumerate() {
-        let role = if index % 2 == 0 {
-            Role::User
-        } else {
-            Role::Assistant
-        };
-        assert_eq!(message.role, role, "roles alternate, the user begins");
-        assert!(!message.content.is_empty(), "no message is empty");
-        for block in &message.content {
-            assert_block_valid(block, role, &mut ids);
-        }
-        if role == Role::Assistant {
-            let last = message.content.last().expect("a block");
-            assert!(!is_thinking(last), "no answer ends with thinking");
-            let next = messages
-                .get(index + 1)
-                .expect("an answer is never the last message");
-            assert_eq!(
-                calls_of(message),
-                results_at_start_of(next),
-                "calls are answered at once"
-            );
-        }
-    }
-    let results: usize = messages.iter().map(|message| count_results(message)).sum();
-    assert_eq!(results, ids.len(), "no answer without a call");
-}
-
-fn assert_block_valid(block: &Block, role: Role, ids: &mut HashSet<String>) {
-    match block {
-        Block::Text { text, .. } => assert!(!text.trim().is_empty(), "no text is blank"),
-        Block::Thinking { signature, .. } => assert!(!signature.is_empty(), "thinking is signed"),
-        Block::RedactedThinking { data } => assert!(!data.is_empty(), "redacted thinking has data"),
-        Block::ToolUse { id, .. } => assert!(ids.insert(id.clone()), "ids are unique"),
-        Block::ToolResult {
-            content, is_error, ..
-        } => {
-            let words = |block: &ResultBlock| matches!(block, ResultBlock::Text { .. });
-            assert!(!content.is_empty(), "a result says something");
-            assert!(
-                !is_error || content.iter().all(words),
-                "an error has words only"
-            );
-        }
-    }
-    let of_assistant = is_thinking(block) || matches!(block, Block::ToolUse { .. });
-    let of_user = matches!(block, Block::ToolResult { .. });
-    assert!(!of_assistant || role == Role::Assistant);
-    assert!(!of_user || role == Role::User);
-}
-
-fn calls_of(message: &Message) -> Vec<&str> {
-    let ids = message.content.iter().filter_map(|block| match block {
-        Block::ToolUse { id, .. } => Some(id.as_str()),
-        _ => None,
-    });
-    ids.collect()
-}
-
-fn results_at_start_of(message: &Message) -> Vec<&str> {
-    let ids = message.content.iter().map_while(|block| match block {
-        Block::ToolResult { tool_use_id, .. } => Some(tool_use_id.as_str()),
-        _ => None,
-    });
-    ids.collect()
-}
-
-fn count_results(message: &Message) -> usize {
-    let is_result = |block: &&Block| matches!(block, Block::ToolResult { .. });
-    message.content.iter().filter(is_result).count()
-}
+use log::{Log, MODEL, in_short};
 
 #[test]
 fn a_plain_conversation_reads_as_it_was() {
@@ -458,18 +225,62 @@ fn a_queued_message_is_read_when_its_turn_begins() {
 }
 
 #[test]
-fn a_message_whose_turn_has_not_begun_comes_last() {
+fn messages_that_wait_for_a_later_turn_are_not_read_yet() {
     let log = Log::default()
-        .turn("2")
-        .says("Second")
         .turn("1")
         .says("First")
         .starts(MODEL)
+        .turn("3")
+        .says("Third")
+        .queued()
+        .turn("2")
+        .says("Second")
+        .queued()
+        .turn("1")
         .text("Done")
-        .usage();
+        .usage()
+        .ends(TurnOutcome::Completed)
+        .turn("2")
+        .starts(MODEL);
+    let expected = ["user: First", "assistant: Done", "user: Second"];
+    assert_eq!(log.read(), expected);
+    let log = log.text("Too").usage().turn("3").starts(MODEL);
+    assert_eq!(log.read()[3..], ["assistant: Too", "user: Third"]);
+}
+
+#[test]
+fn a_message_that_was_taken_back_before_its_turn_is_never_read() {
+    let log = Log::default()
+        .turn("1")
+        .says("First")
+        .starts(MODEL)
+        .text("Half")
+        .turn("2")
+        .says("Second")
+        .queued()
+        .ends(TurnOutcome::Interrupted)
+        .turn("1")
+        .text("Whole")
+        .usage()
+        .ends(TurnOutcome::Completed)
+        .turn("3")
+        .says("Third");
+    let expected = ["user: First", "assistant: Half | Whole", "user: Third"];
+    assert_eq!(log.read(), expected);
+}
+
+#[test]
+fn a_message_whose_turn_failed_before_it_began_is_still_there() {
+    let log = Log::default()
+        .turn("1")
+        .says("First")
+        .ends(TurnOutcome::Failed)
+        .turn("2")
+        .says("Again")
+        .starts(MODEL);
     assert_eq!(
         log.read(),
-        ["user: First", "assistant: Done", "user: Second"]
+        ["user: First | [An error ended your work here.] | Again"]
     );
 }
 
@@ -547,51 +358,4 @@ fn the_wire_form_is_the_messages_apis() {
             ] },
         ])
     );
-}
-
-/// Whatever happens in whatever order, the conversation is valid. Twenty thousand random logs.
-#[test]
-fn any_log_gives_a_valid_conversation() {
-    for seed in 0..20_000 {
-        let mut random = Random(seed);
-        let mut log = Log::default();
-        for _ in 0..random.below(14) {
-            log = random_event(log, &mut random);
-        }
-        log.messages();
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
-
-fn random_event(log: Log, random: &mut Random) -> Log {
-    let id = ["a", "b", "c", "d"][usize::try_from(random.below(4)).expect("small")];
-    let turn = ["", "1", "2", "3"][usize::try_from(random.below(4)).expect("small")];
-    let log = log.turn(turn);
-    match random.below(17) {
-        0 => log.says("Hello"),
-        1 => log.says(" "),
-        2 => log.text("Well"),
-        3 => log.text("\n"),
-        4 => log.thinking("hm", "s"),
-        5 => log.thinking("hm", ""),
-        6 | 7 => log.calls(id),
-        8 | 9 => log.result(id, "done"),
-        10 => log.image(id, random.below(2) == 0),
-        11 | 12 => log.usage(),
-        13 => log.retry(),
-        14 => log.starts(if random.below(2) == 0 { MODEL } else { "other" }),
-        15 => log.ends(TurnOutcome::Interrupted),
-        _ => log.event(Kind::TodosUpdated(TodosUpdated::default())),
-    }
 }
