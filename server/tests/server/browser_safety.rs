@@ -173,7 +173,7 @@ async fn every_page_asks_to_sign_in_first() {
     let pages = membrane_server::web::pages();
     assert!(pages.len() >= 6, "{pages:?}");
     for page in pages.iter().filter(|page| *page != "/sign-in") {
-        let path = page.replace('{', "").replace('}', "");
+        let path = page.replace(['{', '}'], "");
         for cookie in ["", "membrane=nonsense"] {
             let answer = client()
                 .get(server.url(&path))

@@ -213,7 +213,7 @@ async fn a_deleted_workspace_is_gone_from_disk() {
     let server = TestServer::start().await;
     let user = server.user("user").await;
     let workspace_id = user.new_workspace().await;
-    assert_eq!(server.workspaces(), [workspace_id.clone()]);
+    assert_eq!(server.workspaces().len(), 1);
     let request = proto::DeleteWorkspaceRequest {
         workspace_id,
         ..Default::default()

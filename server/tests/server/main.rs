@@ -8,6 +8,7 @@ mod creating;
 mod errors;
 mod fixture;
 mod matrix;
+mod providers;
 mod starting;
 mod storing;
 mod turns;

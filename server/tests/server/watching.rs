@@ -89,7 +89,6 @@ async fn history_and_live_events_join_without_gap_or_double() {
     };
     let readers = (0..100).map(|number| {
         let (user, stream) = (user.clone(), stream.clone());
-        let user = if number % 2 == 0 { user } else { user.clone() };
         async move {
             let mut watch = watch(&user, &stream, 0).await;
             let mut seen = 0;
