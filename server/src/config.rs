@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     fmt, fs, io,
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -32,8 +33,8 @@ pub enum ConfigError {
         "the environment variable {0} is not one that Membrane knows; see `membrane serve --help`"
     )]
     UnknownVariable(String),
-    /// A file can't be read.
-    #[error("cannot read {0}")]
+    /// A file or directory can't be used.
+    #[error("cannot use {0}")]
     File(PathBuf, #[source] io::Error),
     /// The TOML file is wrong.
     #[error("{0} is not a valid configuration")]
@@ -286,6 +287,18 @@ impl Config {
             data_dir: Some(data_dir.to_owned()),
             ..Given::default()
         })
+    }
+
+    /// Makes the data directory, for its owner's eyes only, unless it is there.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`].
+    pub fn create_data_dir(&self) -> Result<(), ConfigError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.data_dir)
+            .map_err(|error| ConfigError::File(self.data_dir.clone(), error))
     }
 
     /// Where the database is.

@@ -81,12 +81,7 @@ impl Server {
     /// # Errors
     /// Whatever can't be opened, in words for an operator.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&config.data_dir).with_context(|| {
-            format!(
-                "cannot create the data directory {}",
-                config.data_dir.display()
-            )
-        })?;
+        config.create_data_dir()?;
         let database = Database::open(&config.database_url()).await?;
         let vault = open_vault(&config, &database).await?;
         let places = Places::open(&config.workspace_root())

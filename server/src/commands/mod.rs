@@ -132,12 +132,7 @@ impl Cli {
 
 /// Opens the database beside a server that may be running.
 async fn open_database(config: &Config) -> anyhow::Result<Database> {
-    std::fs::create_dir_all(&config.data_dir).with_context(|| {
-        format!(
-            "cannot create the data directory {}",
-            config.data_dir.display()
-        )
-    })?;
+    config.create_data_dir()?;
     Ok(Database::open(&config.database_url()).await?)
 }
 

@@ -81,6 +81,7 @@ struct State {
 /// A turn that has not ended.
 #[derive(Debug)]
 struct Live {
+    turn: TurnId,
     cancel: CancellationToken,
     /// Becomes true when the turn has ended.
     ended: watch::Receiver<bool>,
@@ -246,6 +247,7 @@ impl Sessions {
         let cancel = self.stopping.child_token();
         let (done, ended) = watch::channel(false);
         let live = Live {
+            turn,
             cancel: cancel.clone(),
             ended,
             answers: HashMap::new(),
@@ -349,6 +351,18 @@ impl Sessions {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Forgets a turn that has ended. The session's next turn may already be there.
+    fn leave(&self, session: SessionId, turn: TurnId) {
+        let mut state = self.state();
+        if state
+            .live
+            .get(&session)
+            .is_some_and(|live| live.turn == turn)
+        {
+            state.live.remove(&session);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -43,7 +43,7 @@ impl Run {
             Err(error) => self.failed(&error),
         };
         self.end(report, begun).await;
-        self.sessions.state().live.remove(&self.session);
+        self.sessions.leave(self.session, self.turn);
     }
 
     async fn wait_and_work(&self) -> Result<TurnReport, Error> {

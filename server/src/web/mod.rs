@@ -15,6 +15,7 @@ mod browser;
 mod console;
 mod health;
 mod import;
+mod log;
 mod problem;
 
 pub use console::pages;
@@ -51,4 +52,5 @@ pub fn router(app: &App) -> Router {
             app.clone(),
             browser::security_headers,
         ))
+        .layer(middleware::from_fn(log::log_request))
 }

@@ -128,6 +128,11 @@ impl App {
         id: WorkspaceId,
         read_version: Option<i64>,
     ) -> Result<(), Error> {
+        let row = self.database.workspace_row(id).await?;
+        let version = row.ok_or(Error::NotFound("workspace"))?.version;
+        if read_version.is_some_and(|read| read != version) {
+            return Err(Error::StaleEtag);
+        }
         let sessions = self.database.session_ids(id).await?;
         for session in &sessions {
             self.sessions.interrupt(*session).await;
