@@ -1,0 +1,80 @@
+// A browser with an empty profile, and pages that are watched: whatever they write to the console,
+// and every error in them, fails the test.
+
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+
+const flags = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+
+export const desktop = { width: 1440, height: 900 };
+export const phone = { width: 390, height: 844 };
+
+export function openBrowser() {
+  return chromium.launch({ executablePath: '/usr/bin/chromium', args: flags });
+}
+
+/** A page in a profile of its own, signed in unless `signedIn` is false. */
+export async function openPage(browser, server, { signedIn = true, ...options } = {}) {
+  const context = await browser.newContext({ viewport: desktop, ...options });
+  if (signedIn) await signIn(context, server);
+  await context.addInitScript(tellWhenAlive);
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  return new Watched(context, page);
+}
+
+/**
+ * Runs in the page before its own scripts. The page takes over what the server rendered in the same
+ * task in which its program has been compiled, so the next task finds it alive.
+ */
+function tellWhenAlive() {
+  const instantiate = WebAssembly.instantiateStreaming;
+  WebAssembly.instantiateStreaming = async (...args) => {
+    const result = await instantiate(...args);
+    setTimeout(() => {
+      globalThis.pageIsAlive = true;
+    });
+    return result;
+  };
+}
+
+/** Signs in without a page, as a page without scripts has to. */
+async function signIn(context, server) {
+  const token = new URL(await server.loginLink()).hash.replace('#token=', '');
+  const answer = await context.request.post(`${server.url}/auth/exchange`, { data: { token } });
+  assert.equal(answer.status(), 204);
+}
+
+class Watched {
+  constructor(context, page) {
+    this.context = context;
+    this.page = page;
+    this.messages = [];
+    page.on('console', (message) => this.messages.push(`${message.type()}: ${message.text()}`));
+    page.on('pageerror', (error) => this.messages.push(`error: ${error.stack ?? error}`));
+    page.on('crash', () => this.messages.push('the page crashed'));
+  }
+
+  /** Goes to an address and waits until the page has come to life. */
+  async open(address) {
+    await this.page.goto(address);
+    await this.alive();
+  }
+
+  alive() {
+    return this.page.waitForFunction(() => globalThis.pageIsAlive === true);
+  }
+
+  /** Drops what may be said while the server is away. */
+  forgive(pattern) {
+    this.messages = this.messages.filter((message) => !pattern.test(message));
+  }
+
+  async close() {
+    await this.context.close();
+    assert.deepEqual(this.messages, [], 'the console is not empty');
+  }
+}
