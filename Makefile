@@ -62,7 +62,7 @@ proto: ## Lint the wire and compare it with the baseline.
 
 .PHONY: lint
 lint: ## Run clippy on everything but the browser's side.
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --keep-going -- -D warnings
 
 .PHONY: lint-browser
 lint-browser: ## Run clippy on the console as the browser gets it.
