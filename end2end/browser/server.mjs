@@ -1,6 +1,7 @@
 // A server of one's own: the real binary in a temporary directory, on a port that stays the same
 // when it is killed and started again. Also the scripted model as a program of its own.
 
+import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, closeSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -25,13 +26,13 @@ function required(name) {
 }
 
 /** Asks until the answer is true, and returns it. */
-export async function eventually(what, condition, seconds = 30) {
+export async function eventually(what, condition, seconds = 30, pause = 25) {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     const answer = await condition();
     if (answer) return answer;
     if (Date.now() > deadline) throw new Error(`gave up waiting until ${what}`);
-    await new Promise((done) => setTimeout(done, 25));
+    await new Promise((done) => setTimeout(done, pause));
   }
 }
 
@@ -86,7 +87,9 @@ export class Server {
       this.process.kill('SIGTERM');
       await once(this.process, 'exit');
     }
+    const panics = this.log().split('\n').filter((line) => line.includes('panicked at'));
     rmSync(this.data, { recursive: true, force: true });
+    assert.deepEqual(panics, [], 'the server has panicked');
   }
 
   /** What the program prints when it is called beside the server. */
@@ -136,7 +139,7 @@ export class Server {
     return eventually(`${count} turns have ended`, async () => {
       const events = await this.events(sessionId);
       return events.filter((event) => event.payload.turnEnded).length >= count && events;
-    });
+    }, 60, 200);
   }
 }
 

@@ -3,6 +3,7 @@
 import random
 import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
@@ -65,8 +66,8 @@ class Resume(unittest.TestCase):
         turn(self.client, session, "!bash true")
         writer.start()
         try:
-            for _ in range(100):
-                self._join_history_and_stream(session)
+            with ThreadPoolExecutor(4) as readers:
+                list(readers.map(lambda _: self._join_history_and_stream(session), range(100)))
         finally:
             done.set()
             writer.join(60)

@@ -58,6 +58,8 @@ class Server:
         self.terminate()
         try:
             self.process.wait(30)
+            log = (self.data / "serve.log").read_text(errors="replace")
+            assert "panicked at" not in log, f"the server has panicked:\n{log[-4000:]}"
         finally:
             self.process.kill()
             self._directory.cleanup()
