@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::*;
-use corpus::{FORBIDDEN, PUBLIC};
+use corpus::{FORBIDDEN, FORBIDDEN_NAMES, PUBLIC};
 
 const OWN: &str = "93.184.216.34";
 
@@ -128,10 +128,15 @@ async fn get(client: &GuardedClient, url: &str) -> Result<u16, Denied> {
 async fn no_forbidden_url_is_dialled() {
     let v4 = Listener::ok("127.0.0.1:0").await;
     let v6 = Listener::ok(&format!("[::1]:{}", v4.address.port())).await;
-    let client = client(&guard(&[]));
-    for url in FORBIDDEN {
-        let url = url.replace("PORT", &v4.address.port().to_string());
-        let answer = get(&client, &url).await;
+    let guard = guard(&[]);
+    let client = client(&guard);
+    let port = v4.address.port().to_string();
+    for url in FORBIDDEN.map(|url| url.replace("PORT", &port)) {
+        let checked = guard.check_url(&url);
+        assert!(checked.is_err(), "{url} looks good: {checked:?}");
+    }
+    for url in FORBIDDEN.iter().chain(&FORBIDDEN_NAMES) {
+        let answer = get(&client, &url.replace("PORT", &port)).await;
         assert!(answer.is_err(), "{url} was reached: {answer:?}");
     }
     assert_eq!((v4.accepted(), v6.accepted()), (0, 0));

@@ -145,7 +145,12 @@ impl Turn<'_> {
         };
         match select(pin!(self.stopped()), pin!(self.host.ask(ask))).await {
             Either::Left(_) => Ok(Verdict::Refuse(ToolOutput::error(INTERRUPTED))),
-            Either::Right((answer, _)) => Ok(verdict(answer?, invocation)),
+            Either::Right((Ok(answer), _)) => Ok(verdict(answer, invocation)),
+            // A host that interrupts a turn may stop waiting for the answer first.
+            Either::Right((Err(HostGone), _)) if self.cancel.is_cancelled() => {
+                Ok(Verdict::Refuse(ToolOutput::error(INTERRUPTED)))
+            }
+            Either::Right((Err(gone), _)) => Err(gone),
         }
     }
 

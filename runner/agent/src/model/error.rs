@@ -9,7 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::types::ErrorBody;
-use crate::egress::{self, Denied};
+use crate::egress::{self, Denied, DenyReason};
 
 /// At most so many characters of a provider's own message are quoted.
 const QUOTED_CHARS_MAX: usize = 500;
@@ -247,8 +247,13 @@ impl ModelError {
 
 impl From<Denied> for ModelError {
     fn from(denied: Denied) -> Self {
-        let mut error = Self::new(ModelErrorReason::EgressDenied);
-        error.message = format!("{} {denied}.", error.message);
+        // A name that is not known may be mistyped, or its server away: nothing was forbidden.
+        let reason = match denied.reason {
+            DenyReason::NoAddress => ModelErrorReason::Unreachable,
+            _ => ModelErrorReason::EgressDenied,
+        };
+        let mut error = Self::new(reason);
+        error.message = format!("{} ({}: {})", error.message, denied.host, denied.reason);
         error
     }
 }

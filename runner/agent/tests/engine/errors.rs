@@ -194,7 +194,7 @@ async fn a_stream_that_stalls_is_given_up_and_tried_again() {
     let mut stage = Stage::new(puppet()).await;
     let mut config = config_at(&stage.model.base_url());
     config.limits = ModelLimits {
-        idle_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(1_500),
         ..ModelLimits::default()
     };
     stage.client = ModelClient::new(config).expect("a client");

@@ -1,6 +1,12 @@
 //! Servers that do not speak the Messages API as it is meant, or at all.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use membrane_agent::model::{ModelClient, ModelLimits};
 use membrane_proto::v1::TurnOutcome;
@@ -17,38 +23,51 @@ use crate::{
 const STREAM: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 
-/// A turn against a server that answers every request with these bytes, the last ones for ever.
-async fn play_bytes(head: String, endless: Option<&'static str>) -> Played {
+/// Bounds that are small enough to be reached.
+fn bounds() -> ModelLimits {
+    ModelLimits {
+        idle_timeout: Duration::from_secs(60),
+        line_bytes_max: 64 << 10,
+        stream_bytes_max: 512 << 10,
+        body_bytes_max: 16 << 10,
+        ..ModelLimits::default()
+    }
+}
+
+/// A turn against a server that answers every request with these bytes.
+async fn play_bytes(bytes: impl Into<String>) -> Played {
+    play_endless(bytes.into(), "", bounds()).await.0
+}
+
+/// The same with an answer that goes on with the same bytes for ever. Also returns how many of them
+/// the server got rid of.
+async fn play_endless(head: String, more: &'static str, limits: ModelLimits) -> (Played, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let base_url = format!("http://{}", listener.local_addr().expect("an address"));
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, head.clone(), endless));
+            tokio::spawn(answer(stream, head.clone(), more, Arc::clone(&count)));
         }
     });
     let mut stage = Stage::new(puppet()).await;
     let mut config = config_at(&base_url);
     config.retry.max_attempts = 2;
-    config.limits = ModelLimits {
-        idle_timeout: Duration::from_secs(20),
-        line_bytes_max: 64 << 10,
-        stream_bytes_max: 512 << 10,
-        body_bytes_max: 16 << 10,
-        ..ModelLimits::default()
-    };
+    config.limits = limits;
     stage.client = ModelClient::new(config).expect("a client");
-    let turn = stage.play("Hello");
-    tokio::time::timeout(Duration::from_secs(120), turn)
-        .await
-        .expect("an end")
+    let turn = tokio::time::timeout(Duration::from_secs(120), stage.play("Hello"));
+    (turn.await.expect("an end"), sent.load(Ordering::SeqCst))
 }
 
-async fn answer(mut stream: TcpStream, head: String, endless: Option<&'static str>) {
+async fn answer(mut stream: TcpStream, head: String, more: &str, count: Arc<AtomicUsize>) {
     let mut request = [0; 16 << 10];
     let _ = stream.read(&mut request).await;
     let mut sent = stream.write_all(head.as_bytes()).await;
-    while let (Some(endless), Ok(())) = (endless, &sent) {
-        sent = stream.write_all(endless.repeat(1_000).as_bytes()).await;
+    let more = more.repeat(1_000);
+    while !more.is_empty() && sent.is_ok() {
+        sent = stream.write_all(more.as_bytes()).await;
+        count.fetch_add(more.len(), Ordering::SeqCst);
     }
 }
 
@@ -78,9 +97,7 @@ async fn events_and_blocks_newer_than_this_program_are_skipped() {
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":null}"#,
             r#"{"type":"message_stop"}"#,
             "[DONE]",
-        ]),
-        None,
-    )
+        ]))
     .await;
     assert_eq!(
         played.report.outcome,
@@ -101,9 +118,7 @@ async fn a_call_whose_input_comes_whole_at_its_start_is_understood() {
             r#"{"type":"content_block_stop","index":0}"#,
             r#"{"type":"message_delta","delta":{"stop_reason":"refusal"}}"#,
             r#"{"type":"message_stop"}"#,
-        ]),
-        None,
-    )
+        ]))
     .await;
     let call = played.events.iter().find_map(|kind| match kind {
         membrane_proto::v1::event_payload::Kind::ToolCall(call) => Some(call),
@@ -125,9 +140,7 @@ async fn a_missing_end_of_the_stream_is_forgiven_when_the_answer_is_complete() {
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"Hello"}}"#,
             r#"{"type":"content_block_stop","index":0}"#,
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#,
-        ]),
-        None,
-    )
+        ]))
     .await;
     assert_eq!(played.report.outcome, TurnOutcome::Completed);
     assert_eq!(played.read(), ["text: Hello", "usage: end_turn"]);
@@ -152,36 +165,44 @@ async fn what_is_not_a_stream_of_events_is_malformed() {
         ]),
     ];
     for bytes in nonsense {
-        let played = play_bytes(bytes.clone(), None).await;
+        let played = play_bytes(bytes.clone()).await;
         assert_eq!(played.reason(), "MODEL_MALFORMED", "{bytes}");
     }
 }
 
 #[tokio::test]
 async fn a_line_without_an_end_is_cut_off() {
-    let played = play_bytes(format!("{STREAM}data: "), Some("xxxxxxxx")).await;
+    let limits = ModelLimits {
+        stream_bytes_max: 256 << 20,
+        ..bounds()
+    };
+    let (played, sent) = play_endless(format!("{STREAM}data: "), "xxxxxxxx", limits).await;
     assert_eq!(played.reason(), "MODEL_MALFORMED");
+    assert!(sent < 64 << 20, "{sent}");
 }
 
 #[tokio::test]
 async fn an_answer_without_an_end_is_cut_off() {
-    let played = play_bytes(STREAM.to_owned(), Some("data: {\"type\":\"ping\"}\n\n")).await;
+    let ping = "data: {\"type\":\"ping\"}\n\n";
+    let (played, sent) = play_endless(STREAM.to_owned(), ping, bounds()).await;
     assert_eq!(played.reason(), "MODEL_MALFORMED");
+    assert!(sent < 64 << 20, "{sent}");
 }
 
 #[tokio::test]
 async fn an_error_without_an_end_is_cut_off() {
-    let head = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
-    let played = play_bytes(head.to_owned(), Some("sorry, ")).await;
+    let head = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n".to_owned();
+    let (played, sent) = play_endless(head, "sorry, ", bounds()).await;
     assert_eq!(played.reason(), "MODEL_REQUEST_INVALID");
     let message = played.report.error.expect("an error").message;
     assert!(message.len() < 1_000);
+    assert!(sent < 64 << 20, "{sent}");
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let head = "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    let played = play_bytes(head.to_owned(), None).await;
+    let played = play_bytes(head.to_owned()).await;
     assert_eq!(played.reason(), "MODEL_REQUEST_INVALID");
     let message = played.report.error.expect("an error").message;
     assert!(message.contains("redirect"), "{message}");
@@ -189,7 +210,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn a_server_that_hangs_up_is_unreachable_or_cut() {
-    let played = play_bytes(String::new(), None).await;
+    let played = play_bytes(String::new()).await;
     assert_eq!(played.report.outcome, TurnOutcome::Failed);
     assert_eq!(played.read().len(), 1, "{:?}", played.read());
 }

@@ -30,7 +30,7 @@ async fn interrupted(
     react: impl FnMut(Seen<'_>) -> Do,
 ) -> (Played, Value) {
     let turn = stage.play_with(prompt, change, react);
-    let played = timeout(Duration::from_secs(30), turn)
+    let played = timeout(Duration::from_secs(60), turn)
         .await
         .expect("an end");
     assert_eq!(played.report.outcome, TurnOutcome::Interrupted);
@@ -141,7 +141,7 @@ async fn an_interrupt_in_the_middle_of_a_command_ends_it() {
         cancel_at(BlockKind::ToolOutput, 1),
     )
     .await;
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(begun.elapsed() < Duration::from_secs(60));
     let [.., Kind::ToolResult(result)] = &played.events[..] else {
         panic!("{:?}", played.read());
     };
@@ -238,7 +238,7 @@ async fn a_host_that_is_gone_abandons_the_turn_wherever_it_is() {
                 }
             };
             let turn = stage.play_with(prompt, |_| {}, leave);
-            let played = timeout(Duration::from_secs(30), turn)
+            let played = timeout(Duration::from_secs(60), turn)
                 .await
                 .expect("an end");
             assert_eq!(
@@ -262,5 +262,5 @@ async fn a_host_that_is_gone_ends_a_command_that_says_nothing() {
         .play_with("!bash echo begun; sleep 300", |_| {}, leave)
         .await;
     assert_eq!(played.report.outcome, TurnOutcome::Abandoned);
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }

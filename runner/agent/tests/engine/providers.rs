@@ -1,5 +1,8 @@
+use std::{net::SocketAddr, sync::Arc};
+
+use futures::future::BoxFuture;
 use membrane_agent::{
-    egress::{AllowRule, EgressGuard},
+    egress::{AllowRule, EgressGuard, Lookup},
     model::{ModelClient, ModelConfig, ModelErrorReason, Provider},
 };
 use membrane_scripted::{Options, Recorded, Server};
@@ -126,6 +129,29 @@ async fn a_base_url_inside_the_network_is_refused_unless_it_is_allowed() {
 
     let allow = vec!["10.0.0.0/8".parse().expect("a rule")];
     assert!(ModelClient::new(config(allow, "http://10.0.0.1")).is_ok());
+}
+
+struct NoNames;
+
+impl Lookup for NoNames {
+    fn lookup<'call>(&'call self, _: &'call str) -> BoxFuture<'call, Vec<SocketAddr>> {
+        Box::pin(async { Vec::new() })
+    }
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_unreachable_and_not_forbidden() {
+    install_crypto();
+    let guard = EgressGuard::with_lookup(vec![], Arc::new(NoNames));
+    let config = ModelConfig::new(Provider::Anthropic, SecretString::from(KEY), guard);
+    let client = ModelClient::new(config).expect("a client");
+    let error = client.probe("scripted").await.expect_err("no address");
+    assert_eq!(error.reason, ModelErrorReason::Unreachable);
+    assert!(
+        error.message.contains("api.anthropic.com"),
+        "{}",
+        error.message
+    );
 }
 
 #[test]

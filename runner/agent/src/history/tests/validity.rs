@@ -37,7 +37,7 @@ pub(super) fn assert_valid(messages: &[Message]) {
             );
         }
     }
-    let results: usize = messages.iter().map(|message| count_results(message)).sum();
+    let results: usize = messages.iter().map(count_results).sum();
     assert_eq!(results, ids.len(), "no answer without a call");
 }
 
