@@ -6,8 +6,9 @@ use std::{path::Path, time::Duration};
 
 use membrane_migration::{Migrator, MigratorTrait as _};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ColumnTrait, Condition, ConnectOptions, ConnectionTrait as _, DatabaseConnection,
+    DatabaseTransaction, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait as _,
 };
 use thiserror::Error;
 
@@ -98,6 +99,21 @@ impl Database {
     /// The database's own.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.reader.ping().await
+    }
+
+    /// Whether the database finds itself whole.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn is_sound(&self) -> Result<bool, DbErr> {
+        let check =
+            Statement::from_string(self.reader.get_database_backend(), "PRAGMA integrity_check");
+        let rows = self.reader.query_all_raw(check).await?;
+        let words: Vec<String> = rows
+            .iter()
+            .map(|row| row.try_get_by_index(0))
+            .collect::<Result<_, _>>()?;
+        Ok(words == ["ok"])
     }
 
     /// Closes all connections; SQLite folds its log into the file.
