@@ -62,8 +62,21 @@ pub(crate) fn tool_call_ids(events: &[Event]) -> HashSet<String> {
     calls.collect()
 }
 
-/// The turn that these events lead to: that of the newest event that belongs to one.
+/// The turn at work: the newest that has started and not ended, else that of the newest event.
+/// Messages for later turns may come after its start.
 pub(crate) fn current_turn(events: &[Event]) -> &str {
+    let mut ended = HashSet::new();
+    for event in events.iter().rev() {
+        match kind(event) {
+            Some(Kind::TurnEnded(_)) => {
+                ended.insert(event.turn_id.as_str());
+            }
+            Some(Kind::TurnStarted(_)) if !ended.contains(event.turn_id.as_str()) => {
+                return &event.turn_id;
+            }
+            _ => {}
+        }
+    }
     let mut turns = events.iter().rev().map(|event| event.turn_id.as_str());
     turns.find(|turn| !turn.is_empty()).unwrap_or_default()
 }

@@ -14,8 +14,9 @@ use crate::{
     tools::{OutputSink, ToolInvocation, ToolKind, ToolOutput},
 };
 
-/// What the model is told about a call that an interrupt stopped or never let begin.
-pub(super) const INTERRUPTED: &str = "The call was interrupted by the user.";
+/// What the model is told about a call that an interrupt stopped or never let begin. It does not say
+/// by whom: that may be a person or a server that stops, and the turn's end tells.
+pub(super) const INTERRUPTED: &str = "The call was interrupted before it was done.";
 
 /// At most so many calls run at the same time.
 const PARALLEL_MAX: usize = 8;

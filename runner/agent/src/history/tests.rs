@@ -244,7 +244,16 @@ fn messages_that_wait_for_a_later_turn_are_not_read_yet() {
         .starts(MODEL);
     let expected = ["user: First", "assistant: Done", "user: Second"];
     assert_eq!(log.read(), expected);
-    let log = log.text("Too").usage().turn("3").starts(MODEL);
+    // A message that comes after the turn's start waits as well.
+    let later = log.turn("4").says("Fourth").queued();
+    assert_eq!(later.read(), expected);
+    let log = later
+        .turn("2")
+        .text("Too")
+        .usage()
+        .ends(TurnOutcome::Completed)
+        .turn("3")
+        .starts(MODEL);
     assert_eq!(log.read()[3..], ["assistant: Too", "user: Third"]);
 }
 

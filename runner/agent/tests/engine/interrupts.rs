@@ -122,7 +122,7 @@ async fn an_interrupt_after_a_call_and_before_the_answers_end_answers_the_call()
         read[2..],
         [
             "usage: interrupted",
-            "result error: The call was interrupted by the user."
+            "result error: The call was interrupted before it was done."
         ]
     );
     assert!(!stage.files.join("a").exists());
@@ -194,7 +194,7 @@ async fn an_interrupt_while_a_person_is_asked_ends_the_waiting() {
     .await;
     assert_eq!(
         played.read()[2..],
-        ["result error: The call was interrupted by the user."]
+        ["result error: The call was interrupted before it was done."]
     );
 }
 
