@@ -1,7 +1,7 @@
 //! The server put together: storage, vault, sandbox, live sessions, services, web, and the order
 //! in which they start and stop.
 
-use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs::File, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use membrane_agent::{
@@ -72,6 +72,8 @@ pub struct Server {
     pub app: App,
     log: JoinHandle<()>,
     log_stop: CancellationToken,
+    /// Locked as long as this server lives.
+    _alone: File,
 }
 
 impl Server {
@@ -82,6 +84,7 @@ impl Server {
     /// Whatever can't be opened, in words for an operator.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         config.create_data_dir()?;
+        let alone = lock(&config)?;
         let database = Database::open(&config.database_url()).await?;
         let vault = open_vault(&config, &database).await?;
         let places = Places::open(&config.workspace_root())
@@ -119,6 +122,7 @@ impl Server {
             app,
             log: log_task,
             log_stop,
+            _alone: alone,
         })
     }
 
@@ -191,6 +195,19 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Two servers on one directory would end each other's turns, so the second one refuses.
+fn lock(config: &Config) -> anyhow::Result<File> {
+    let path = config.data_dir.join("server.lock");
+    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    file.try_lock().with_context(|| {
+        format!(
+            "another server uses the data directory {}",
+            config.data_dir.display()
+        )
+    })?;
+    Ok(file)
 }
 
 async fn open_vault(config: &Config, database: &Database) -> anyhow::Result<Vault> {

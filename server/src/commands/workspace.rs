@@ -33,6 +33,7 @@ pub async fn import(
     let new = NewWorkspace::decode(request, UserId(user.id))
         .map_err(|error| anyhow::anyhow!("--name: {}", error.public_message()))?;
     let places = Places::open(&config.workspace_root())?;
+    let _announced = places.announce()?;
     let id = WorkspaceId::new();
     fill(&places, id, path)?;
     let row = new.row(id, Clock::system().now())?;

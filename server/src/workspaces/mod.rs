@@ -38,6 +38,25 @@ impl Places {
         })
     }
 
+    /// Says that a workspace is being made outside the server: as long as the answer lives, no
+    /// starting server takes its directory for one that nobody owns.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn announce(&self) -> io::Result<File> {
+        let file = self.announcements()?;
+        file.lock_shared()?;
+        Ok(file)
+    }
+
+    fn announcements(&self) -> io::Result<File> {
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.root.join(ANNOUNCED))
+    }
+
     /// The two directories of a workspace.
     #[must_use]
     pub fn place(&self, id: WorkspaceId) -> WorkspacePlace {
@@ -74,11 +93,19 @@ impl Places {
     }
 
     /// Removes what no row owns: half-made and half-deleted workspaces, and old uploads. Answers
-    /// how many it removed. What is not named like a workspace is left alone.
+    /// how many it removed. What is not named like a workspace is left alone, and everything is
+    /// while somebody else is making one.
     ///
     /// # Errors
     /// The file system's own.
     pub fn sweep(&self, known: &HashSet<WorkspaceId>) -> io::Result<usize> {
+        let announcements = self.announcements()?;
+        if announcements.try_lock().is_err() {
+            tracing::info!(
+                "a workspace is being imported; directories are swept at the next start"
+            );
+            return Ok(0);
+        }
         let mut removed = 0;
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
@@ -160,6 +187,8 @@ impl Places {
 
 /// Where uploads wait: not a UUID, so never taken for a workspace.
 const UPLOADS: &str = ".uploads";
+/// Locked, shared, by whoever makes a workspace outside the server.
+const ANNOUNCED: &str = ".importing";
 
 /// A temporary file.
 #[derive(Debug)]

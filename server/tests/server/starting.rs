@@ -1,9 +1,11 @@
 //! D4 in first form: when a server refuses to start, and what it sweeps when it does.
 
-use std::fs;
+use std::{collections::HashSet, fs};
 
 use membrane_proto::v1 as proto;
-use membrane_server::{clock::Clock, config::Config, server::Server};
+use membrane_server::{
+    clock::Clock, config::Config, id::WorkspaceId, server::Server, workspaces::Places,
+};
 use tempfile::TempDir;
 
 use crate::fixture::TestServer;
@@ -101,4 +103,22 @@ async fn directories_that_no_workspace_owns_are_swept() {
     let mut wanted = [kept, "not a workspace".to_owned()];
     wanted.sort();
     assert_eq!(left, wanted);
+}
+
+#[tokio::test]
+async fn a_directory_belongs_to_one_server() {
+    let server = TestServer::start().await;
+    assert!(refusal(&server.directory).await.contains("another server"));
+}
+
+#[tokio::test]
+async fn a_workspace_that_is_being_imported_is_not_swept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let places = Places::open(&directory.path().join("workspaces")).expect("opened");
+    let id = WorkspaceId::new();
+    places.create(id).expect("made");
+    let announced = places.announce().expect("announced");
+    assert_eq!(places.sweep(&HashSet::new()).expect("left alone"), 0);
+    drop(announced);
+    assert_eq!(places.sweep(&HashSet::new()).expect("swept"), 1);
 }
