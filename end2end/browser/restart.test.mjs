@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { openBrowser, openPage } from './browser.mjs';
-import { Server, eventually, runs } from './server.mjs';
+import { Server, endAll, eventually, runs } from './server.mjs';
 import { SessionView, compareWithLog } from './session_view.mjs';
 
 // What the browser itself writes when a server is not there, or goes away in mid-answer.
@@ -18,10 +18,7 @@ before(async () => {
   browser = await openBrowser();
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+after(() => endAll(browser, server));
 
 async function inMidTurn() {
   const workspace = await server.newWorkspace('restarted', {

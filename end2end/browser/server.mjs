@@ -160,6 +160,12 @@ export class ScriptedModel {
   }
 }
 
+/** Ends everything that was started, also when ending one of it fails. */
+export async function endAll(...started) {
+  const ends = await Promise.allSettled(started.map((one) => (one?.stop ? one.stop() : one?.close())));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}
+
 /** Whether a living process has this in its command line. */
 export function runs(marker) {
   return readdirSync('/proc').some((name) => {

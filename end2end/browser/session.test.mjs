@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 
 import { openBrowser, openPage } from './browser.mjs';
 import { zippedCrate } from './project.mjs';
-import { Server, eventually, runs } from './server.mjs';
+import { Server, endAll, eventually, runs } from './server.mjs';
 import { SessionView, compareWithLog } from './session_view.mjs';
 
 const never = { permissionMode: 'PERMISSION_MODE_BYPASS_PERMISSIONS' };
@@ -20,10 +20,7 @@ before(async () => {
   browser = await openBrowser();
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+after(() => endAll(browser, server));
 
 test('a crate is uploaded as a zip, and the agent greps, reads, edits and compiles it', async () => {
   const crate = zippedCrate();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { openBrowser, openPage } from './browser.mjs';
-import { ScriptedModel, Server } from './server.mjs';
+import { ScriptedModel, Server, endAll } from './server.mjs';
 import { SessionView } from './session_view.mjs';
 
 // The provider's key in all tests here. What it begins with keeps scanners calm.
@@ -23,11 +23,7 @@ before(async () => {
   browser = await openBrowser();
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  await model?.stop();
-});
+after(() => endAll(browser, server, model));
 
 async function openSettings(settings) {
   const workspace = await server.newWorkspace('set up', settings);

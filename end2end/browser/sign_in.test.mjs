@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { openBrowser, openPage } from './browser.mjs';
-import { Server } from './server.mjs';
+import { Server, endAll } from './server.mjs';
 
 let browser;
 let server;
@@ -14,10 +14,7 @@ before(async () => {
   browser = await openBrowser();
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+after(() => endAll(browser, server));
 
 test('a sign-in link leads to the workspaces and leaves no token in the address', async () => {
   const view = await openPage(browser, server, { signedIn: false });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { desktop, openBrowser, openPage, phone } from './browser.mjs';
-import { Server, end2end } from './server.mjs';
+import { Server, end2end, endAll } from './server.mjs';
 import { showcase } from './showcase.mjs';
 
 const artefacts = join(end2end, 'artefacts');
@@ -27,10 +27,7 @@ before(async () => {
   views = await showcase(server);
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+after(() => endAll(browser, server));
 
 for (const [size, viewport] of Object.entries(sizes)) {
   for (const colorScheme of themes) {

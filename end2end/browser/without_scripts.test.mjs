@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { openBrowser, openPage } from './browser.mjs';
-import { Server } from './server.mjs';
+import { Server, endAll } from './server.mjs';
 import { zippedCrate } from './project.mjs';
 import { toldSession } from './showcase.mjs';
 
@@ -18,10 +18,7 @@ before(async () => {
   told = await toldSession(server);
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+after(() => endAll(browser, server));
 
 async function open(path) {
   const view = await openPage(browser, server, { javaScriptEnabled: false });
