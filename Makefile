@@ -91,6 +91,16 @@ end2end: binaries bundle ## Try the real binaries with a browser, Python and she
 binaries:
 	cargo build --all-targets
 
+# For some rows of the list of goals: make bench ROWS='1 11'. For a quick try: ROUNDS=2. For data in
+# memory: DATA=/dev/shm.
+.PHONY: bench
+bench: setup ## Compare how fast everything is with limits and with a peer.
+	cargo build --release --package membrane-server --package membrane-bench
+	node app/frontend/bundle.mjs
+	BENCH_BIN='$(TARGET)/release/membrane-bench' MEMBRANE_BIN='$(TARGET)/release/membrane' \
+		SITE='$(TARGET)/site' DATA='$(or $(DATA),$(TARGET)/bench)' \
+		ROWS='$(ROWS)' ROUNDS='$(or $(ROUNDS),7)' end2end/bench/run.sh
+
 .PHONY: proto-baseline
 proto-baseline: ## Promise the wire as it is now: later changes must not break it.
 	cd proto && '$(BUF)' build --exclude-source-info --output baseline.binpb

@@ -8,7 +8,7 @@ struct Role {
     never: &'static [&'static str],
 }
 
-const ROLES: [Role; 10] = [
+const ROLES: [Role; 11] = [
     // The wire is in the middle and knows nobody.
     Role {
         manifest: "proto/Cargo.toml",
@@ -98,6 +98,19 @@ const ROLES: [Role; 10] = [
     Role {
         manifest: "server/Cargo.toml",
         never: &["membrane-runner", "membrane-frontend"],
+    },
+    // It drives the server as a program or a library, and knows nothing of how it stores.
+    Role {
+        manifest: "end2end/bench/Cargo.toml",
+        never: &[
+            "sea-orm*",
+            "axum*",
+            "leptos*",
+            "membrane-app",
+            "membrane-entity",
+            "membrane-frontend",
+            "membrane-migration",
+        ],
     },
 ];
 

@@ -26,6 +26,8 @@ const WORDS: [Word; 5] = [
             "server/src/web/",
             "runner/src/control",
             "app/src/api",
+            // A server of nothing but tonic, to compare with.
+            "end2end/bench/src/raw.rs",
         ],
         tests: true,
     },
