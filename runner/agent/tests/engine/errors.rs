@@ -198,7 +198,9 @@ async fn a_stream_that_stalls_is_given_up_and_tried_again() {
         ..ModelLimits::default()
     };
     stage.client = ModelClient::new(config).expect("a client");
-    let played = stage.play("!stall 3 x1\n!say After all.").await;
+    let turn = stage.play("!stall 3 x1\n!say After all.");
+    let turn = tokio::time::timeout(Duration::from_secs(60), turn);
+    let played = turn.await.expect("an end");
     assert_eq!(
         played.read(),
         [
