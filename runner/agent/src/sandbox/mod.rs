@@ -5,7 +5,6 @@
 //! they narrow what this already confines, so nothing here has to change its shape for them.
 
 mod doctor;
-mod launcher;
 mod plan;
 mod probe;
 mod process;
@@ -19,7 +18,6 @@ use thiserror::Error;
 pub use doctor::{Check, Outcome, doctor};
 pub(crate) use process::{Exit, Process, Progress};
 
-use launcher::Launcher;
 use plan::Plan;
 
 /// Where an agent sees the workspace's files.
@@ -127,8 +125,7 @@ pub(crate) enum SpawnError {
     Io(#[from] std::io::Error),
 }
 
-/// The sandbox of a server. Cheap to clone; processes started through it are killed when the last
-/// clone is gone.
+/// The sandbox of a server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     shared: Arc<Shared>,
@@ -136,8 +133,8 @@ pub struct Sandbox {
 
 #[derive(Debug)]
 enum Shared {
-    Enforced(Plan, Launcher),
-    Disabled(SandboxConfig, Launcher),
+    Enforced(Plan),
+    Disabled(SandboxConfig),
     Unavailable(Unavailable),
 }
 
@@ -149,12 +146,11 @@ impl Sandbox {
     /// [`Unavailable`] if the sandbox is required and does not work, or if the configuration
     /// contradicts itself.
     pub async fn start(config: SandboxConfig) -> Result<Self, Unavailable> {
-        let launcher = Launcher::start().map_err(Unavailable::thread)?;
         if config.mode == SandboxMode::None {
-            return Ok(Self::of(Shared::Disabled(config, launcher)));
+            return Ok(Self::of(Shared::Disabled(config)));
         }
-        let plan = probe::working_plan(&config, &launcher).await?;
-        Ok(Self::of(Shared::Enforced(plan, launcher)))
+        let plan = probe::working_plan(&config).await?;
+        Ok(Self::of(Shared::Enforced(plan)))
     }
 
     /// A sandbox that refuses every process, for a host that goes on without one: tools that start
@@ -168,8 +164,8 @@ impl Sandbox {
     #[must_use]
     pub fn state(&self) -> SandboxState {
         match &*self.shared {
-            Shared::Enforced(..) => SandboxState::Enforced,
-            Shared::Disabled(..) => SandboxState::Disabled,
+            Shared::Enforced(_) => SandboxState::Enforced,
+            Shared::Disabled(_) => SandboxState::Disabled,
             Shared::Unavailable(Unavailable { reason, fix }) => SandboxState::Unavailable {
                 reason: reason.clone(),
                 fix: fix.clone(),
@@ -184,12 +180,10 @@ impl Sandbox {
     /// [`Exit`].
     pub(crate) fn spawn(&self, task: &Task<'_>) -> Result<Process, SpawnError> {
         match &*self.shared {
-            Shared::Enforced(plan, launcher) => {
-                Ok(Process::start(launcher, plan.command(task), true)?)
-            }
-            Shared::Disabled(config, launcher) => {
+            Shared::Enforced(plan) => Ok(Process::start(plan.command(task), true)?),
+            Shared::Disabled(config) => {
                 let command = plan::unconfined_command(config, task);
-                Ok(Process::start(launcher, command, false)?)
+                Ok(Process::start(command, false)?)
             }
             Shared::Unavailable(why) => Err(why.clone().into()),
         }
@@ -208,12 +202,5 @@ impl Unavailable {
             reason: reason.into(),
             fix: fix.into(),
         }
-    }
-
-    fn thread(source: std::io::Error) -> Self {
-        Self::new(
-            format!("the thread that starts processes could not be started ({source})"),
-            "Raise the limit of threads or processes of the server.",
-        )
     }
 }

@@ -60,9 +60,28 @@ const OWN_PLACES: [&str; 6] = ["/dev", "/etc", "/proc", "/tmp", WORKSPACE, HOME]
 const TMP_BYTES: &str = "1073741824";
 const SHM_BYTES: &str = "67108864";
 
-/// Hands bubblewrap the files that it makes up, as descriptors, and its status a descriptor beside
-/// the standard ones: standard error is the side channel.
-const LAUNCH: &str = r#"exec "$@" 3>&2 4<<'PASSWD' 5<<'GROUP' 6<<'HOSTS' 7<<'NSSWITCH'
+/// The guardian, bubblewrap's parent. Its input is the lifeline: the server writes one line when
+/// the process may run, and holds it open as long as somebody watches.
+///
+/// It is there because of how bubblewrap dies. Killed while it sets up, for instance because its
+/// parent died, it leaves a process behind; killed later, it takes everything with it. So the
+/// guardian has no such tie to the server. Without the line, the first process inside ends by
+/// itself; after the line, the end of the lifeline kills the group, and bubblewrap with it.
+/// Descriptor 9 is a reader of the side channel that stays, so that bubblewrap is not killed for
+/// writing its status when the server is gone.
+///
+/// It also hands bubblewrap the files that it makes up, as descriptors, and its status a descriptor
+/// beside the standard ones: standard error is the side channel.
+const GUARDIAN: &str = r#"exec 8<&0 3>&2 9<>/proc/self/fd/2
+relay() {
+read -r _ <&8 || exit
+echo
+read -r _ <&8
+kill -KILL 0
+}
+exec 10< <(relay)
+relay=$!
+"$@" <&10 8<&- 9<&- 10<&- 4<<'PASSWD' 5<<'GROUP' 6<<'HOSTS' 7<<'NSSWITCH'
 root:x:0:0:root:/nonexistent:/usr/sbin/nologin
 agent:x:1000:1000:agent:/home/agent:/bin/bash
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
@@ -80,23 +99,34 @@ hosts: files dns
 services: files
 protocols: files
 NSSWITCH
+code=$?
+kill -KILL $relay
+wait $relay
+exit $code
 "#;
 
 /// The first process inside: closes what was inherited, sets limits that leave runtimes alone (no
-/// core files; files of at most 8 GiB; descriptors), and waits. As the namespace's first process
-/// it takes everything with it when it ends. Descriptor 3 is the side channel.
-const FIRST: &str = r#"for fd in /proc/self/fd/*; do
+/// core files; files of at most 8 GiB; descriptors), and waits for the command. As the namespace's
+/// first process it takes everything with it when it ends. Descriptor 3 is the side channel.
+///
+/// It says that it is there, and runs nothing before it gets a line: see [`GUARDIAN`].
+const FIRST: &str = r#"echo ready >&2
+read -r _ || exit 1
+exec </dev/null 3>&2 2>&1
+for fd in /proc/self/fd/*; do
 fd=${fd##*/}
-case $fd in 0 | 1 | 2) ;; *) eval "exec $fd>&-" ;; esac
+case $fd in [0-3]) ;; *) eval "exec $fd>&-" ;; esac
 done
-unset fd
+unset fd _
 ulimit -c 0
 ulimit -f 8388608
 ulimit -n 65536 2>/dev/null
-exec 3>&2 2>&1
 "$@"
 exit $?
 "#;
+
+/// What the first process says on the side channel when it waits for its line.
+pub(super) const READY: &[u8] = b"ready\n";
 
 /// Everything about bubblewrap that is the same for each process.
 #[derive(Debug, Clone)]
@@ -143,17 +173,15 @@ impl Plan {
         }
         // Last, when all mount points exist: the tree that holds them becomes read-only.
         inside.strings(&["--remount-ro", "/dev", "--remount-ro", "/", "--chdir"]);
-        inside.add([Path::new(WORKSPACE).join(task.cwd).into_os_string()]);
+        inside.add([below(Path::new(WORKSPACE), task.cwd).into_os_string()]);
         inside.strings(&["--", "/bin/bash", "-c", FIRST, "first"]);
 
-        let mut command = Command::new("/bin/sh");
+        let mut command = guardian();
         command
-            .args(["-c", LAUNCH, "launch"])
             .arg(&self.bubblewrap)
             .args(&self.fixed)
             .args(inside.list)
             .args(&task.argv)
-            .env_clear()
             .current_dir("/");
         command
     }
@@ -162,18 +190,30 @@ impl Plan {
 /// The command that starts a process without a sandbox, in a process group of its own.
 pub(super) fn unconfined_command(config: &SandboxConfig, task: &Task<'_>) -> Command {
     let (cwd, home) = match task.place {
-        Some(place) => (place.files.join(task.cwd), place.home.as_path()),
+        Some(place) => (below(&place.files, task.cwd), place.home.as_path()),
         None => (PathBuf::from("/"), Path::new("/")),
     };
+    let mut command = guardian();
+    command
+        .args(["/bin/bash", "-c", FIRST, "first"])
+        .args(&task.argv)
+        .envs(environment(config, home))
+        .current_dir(cwd);
+    command
+}
+
+fn guardian() -> Command {
     let mut command = Command::new("/bin/bash");
     command
-        .args(["-c", FIRST, "first"])
-        .args(&task.argv)
+        .args(["-c", GUARDIAN, "guardian"])
         .env_clear()
-        .envs(environment(config, home))
-        .current_dir(cwd)
         .process_group(0);
     command
+}
+
+/// Joins without the slash that an empty path would leave at the end.
+fn below(directory: &Path, path: &Path) -> PathBuf {
+    directory.join(path).components().collect()
 }
 
 /// The whole environment of a process: nothing is inherited.

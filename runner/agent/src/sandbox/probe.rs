@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::launcher::Launcher;
 use super::plan::Plan;
 use super::{Process, SandboxConfig, Task, Unavailable};
 
@@ -38,18 +37,15 @@ for path in /proc/[0-9]*; do echo "process: $path"; done
 "#;
 
 /// A plan that was tried and holds.
-pub(super) async fn working_plan(
-    config: &SandboxConfig,
-    launcher: &Launcher,
-) -> Result<Plan, Unavailable> {
+pub(super) async fn working_plan(config: &SandboxConfig) -> Result<Plan, Unavailable> {
     let bubblewrap = find(config)?;
     let strict = Plan::new(&bubblewrap, config, false)?;
-    if try_out(&strict, launcher).await.is_ok() {
+    if try_out(&strict).await.is_ok() {
         return Ok(strict);
     }
     // Some machines can't forbid user namespaces inside: /proc/sys is read-only in containers.
     let nested = Plan::new(&bubblewrap, config, true)?;
-    try_out(&nested, launcher).await?;
+    try_out(&nested).await?;
     Ok(nested)
 }
 
@@ -70,13 +66,13 @@ pub(super) fn find(config: &SandboxConfig) -> Result<PathBuf, Unavailable> {
     found.ok_or_else(|| Unavailable::new("bubblewrap (bwrap) was not found", INSTALL))
 }
 
-async fn try_out(plan: &Plan, launcher: &Launcher) -> Result<(), Unavailable> {
+async fn try_out(plan: &Plan) -> Result<(), Unavailable> {
     let task = Task {
         place: None,
         cwd: Path::new(""),
         argv: ["/bin/bash", "-c", REPORT].map(String::from).to_vec(),
     };
-    let process = Process::start(launcher, plan.command(&task), true).map_err(|error| {
+    let process = Process::start(plan.command(&task), true).map_err(|error| {
         Unavailable::new(format!("no process could be started ({error})"), ALLOW)
     })?;
     let report = timeout(TIME_MAX, read_report(process))

@@ -1,9 +1,9 @@
 //! One process and everything that it starts: watched until nothing of it is left, also when
 //! nobody is interested in it any more.
 
-use std::io;
+use std::io::{self, PipeWriter, Write};
 use std::os::fd::OwnedFd;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::launcher::Launcher;
+use super::plan::READY;
 
 /// How long bubblewrap may take to report the process that it started.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
@@ -58,31 +58,31 @@ pub(crate) struct Exit {
 }
 
 impl Process {
-    /// Starts a command under a watcher of its own. `confined` says that it is bubblewrap.
-    pub(super) fn start(
-        launcher: &Launcher,
-        mut command: Command,
-        confined: bool,
-    ) -> io::Result<Self> {
+    /// Starts a guardian, with a watcher. `confined` says that it guards bubblewrap.
+    pub(super) fn start(mut command: Command, confined: bool) -> io::Result<Self> {
         let (output, output_end) = io::pipe()?;
         let (side, side_end) = io::pipe()?;
+        let (lifeline_end, lifeline) = io::pipe()?;
         command
-            .stdin(Stdio::null())
+            .stdin(lifeline_end)
             .stdout(output_end)
-            .stderr(side_end)
-            .kill_on_drop(true);
+            .stderr(side_end);
         let (tell, ended) = oneshot::channel();
         let stop = CancellationToken::new();
         let watcher = Watcher {
-            launcher: launcher.clone(),
             side: Receiver::from_owned_fd(side.into())?,
             seen: Vec::new(),
+            lifeline,
+            released: false,
             stop: stop.clone(),
             confined,
         };
         let output = Receiver::from_owned_fd(output.into())?;
+        let child = command.spawn()?;
+        // The write ends that this process holds of the child's pipes.
+        drop(command);
         tokio::spawn(async move {
-            let _ = tell.send(watcher.watch(command).await);
+            let _ = tell.send(watcher.watch(child).await);
         });
         Ok(Self {
             output,
@@ -138,19 +138,17 @@ impl Process {
 }
 
 struct Watcher {
-    launcher: Launcher,
     side: Receiver,
     seen: Vec<u8>,
+    /// What dies with its reader's interest: closing it ends the process, whatever else happens.
+    lifeline: PipeWriter,
+    released: bool,
     stop: CancellationToken,
     confined: bool,
 }
 
 impl Watcher {
-    async fn watch(self, command: Command) -> Exit {
-        let child = match self.launcher.spawn(command).await {
-            Ok(child) => child,
-            Err(error) => return Exit::never_started(&error),
-        };
+    async fn watch(self, child: Child) -> Exit {
         if self.confined {
             return self.watch_confined(child).await;
         }
@@ -159,26 +157,27 @@ impl Watcher {
 
     /// Bubblewrap's child is the first process of a pid namespace: when it is gone, the kernel has
     /// killed and reaped everything in there, and only then does bubblewrap end.
-    async fn watch_confined(mut self, mut child: Child) -> Exit {
-        let first = timeout(START_TIME_MAX, self.first_process(&child)).await;
+    async fn watch_confined(mut self, mut guardian: Child) -> Exit {
+        let first = timeout(START_TIME_MAX, self.first_process(&guardian)).await;
         let first = first.ok().flatten();
         if first.is_none() && self.seen.is_empty() {
-            let _ = child.start_kill();
+            kill_group(guardian.id());
         }
-        if let Some(status) = self.until_ended(&mut child).await {
-            return self.exit(status.code()).await;
+        let status = self.until_ended(&mut guardian).await;
+        if let Some(code) = status.and_then(|status| status.code()) {
+            return self.exit(Some(code)).await;
         }
-        kill_confined(first.as_ref(), &mut child).await;
+        kill_confined(first.as_ref(), &mut guardian).await;
         self.exit(None).await
     }
 
     /// Without a namespace only the process group can be killed.
-    async fn watch_group(mut self, mut child: Child) -> Exit {
-        let group = child.id();
-        let status = self.until_ended(&mut child).await;
+    async fn watch_group(mut self, mut guardian: Child) -> Exit {
+        let group = guardian.id();
+        let status = self.until_ended(&mut guardian).await;
         kill_group(group);
         if status.is_none() {
-            let _ = child.kill().await;
+            let _ = guardian.wait().await;
         }
         self.exit(status.and_then(|status| status.code())).await
     }
@@ -187,6 +186,7 @@ impl Watcher {
     async fn until_ended(&mut self, child: &mut Child) -> Option<ExitStatus> {
         let mut open = true;
         loop {
+            self.release_if_ready();
             tokio::select! {
                 status = child.wait() => return status.ok(),
                 () = self.stop.cancelled() => return None,
@@ -195,14 +195,23 @@ impl Watcher {
         }
     }
 
+    /// Lets the first process go on, once it has said that it is there. The pipe is empty: this
+    /// does not wait.
+    fn release_if_ready(&mut self) {
+        if !self.released && contains(&self.seen, READY) {
+            self.released = true;
+            let _ = self.lifeline.write_all(b"\n");
+        }
+    }
+
     /// A handle of the first process inside, once bubblewrap has told its number.
-    async fn first_process(&mut self, child: &Child) -> Option<OwnedFd> {
+    async fn first_process(&mut self, guardian: &Child) -> Option<OwnedFd> {
         while !self.seen.contains(&b'\n') {
             if !read_side(&mut self.side, &mut self.seen).await {
                 return None;
             }
         }
-        open_child(reported_pid(&self.seen)?, child.id()?)
+        open_first(reported_pid(&self.seen)?, guardian.id()?)
     }
 
     async fn exit(mut self, code: Option<i32>) -> Exit {
@@ -213,16 +222,6 @@ impl Watcher {
             code,
             started,
             side: self.seen,
-        }
-    }
-}
-
-impl Exit {
-    fn never_started(error: &io::Error) -> Self {
-        Self {
-            code: None,
-            started: false,
-            side: error.to_string().into_bytes(),
         }
     }
 }
@@ -241,35 +240,43 @@ async fn read_side(side: &mut Receiver, seen: &mut Vec<u8>) -> bool {
 
 /// The number in bubblewrap's first status line. It is written before the process inside may run,
 /// so nothing in there can have forged it.
-fn reported_pid(seen: &[u8]) -> Option<i32> {
+fn reported_pid(seen: &[u8]) -> Option<u32> {
     let line = seen.split(|&byte| byte == b'\n').next()?;
     let status: serde_json::Value = serde_json::from_slice(line).ok()?;
-    i32::try_from(status.get("child-pid")?.as_i64()?).ok()
+    u32::try_from(status.get("child-pid")?.as_u64()?).ok()
 }
 
-/// Opens a process by number, and makes sure afterwards that it is a child of `parent`: numbers
-/// are used again, handles are not.
-fn open_child(pid: i32, parent: u32) -> Option<OwnedFd> {
-    let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+/// Opens the first process inside by its number, and makes sure afterwards that it is a grandchild
+/// of the guardian: numbers are used again, handles are not.
+fn open_first(pid: u32, guardian: u32) -> Option<OwnedFd> {
+    let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let handle = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+    (parent(parent(pid)?)? == guardian).then_some(handle)
+}
+
+fn parent(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.rsplit_once(')')?.1;
-    let found = after_name.split_whitespace().nth(1)?;
-    (found == parent.to_string()).then_some(handle)
+    after_name.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether bubblewrap got as far as to run the command. A side channel that is full was filled by
 /// the command.
 fn reports_exit(seen: &[u8]) -> bool {
-    let key = b"\"exit-code\"";
-    seen.len() >= SIDE_BYTES_MAX || seen.windows(key.len()).any(|window| window == key)
+    seen.len() >= SIDE_BYTES_MAX || contains(seen, b"\"exit-code\"")
+}
+
+fn contains(seen: &[u8], words: &[u8]) -> bool {
+    seen.windows(words.len()).any(|window| window == words)
 }
 
 /// Kills the first process inside, and lets bubblewrap see that everything is gone.
-async fn kill_confined(first: Option<&OwnedFd>, bubblewrap: &mut Child) {
+async fn kill_confined(first: Option<&OwnedFd>, guardian: &mut Child) {
     let killed = first.is_some_and(|first| pidfd_send_signal(first, Signal::KILL).is_ok());
-    let gone = killed && timeout(KILL_TIME_MAX, bubblewrap.wait()).await.is_ok();
+    let gone = killed && timeout(KILL_TIME_MAX, guardian.wait()).await.is_ok();
     if !gone {
-        let _ = bubblewrap.kill().await;
+        kill_group(guardian.id());
+        let _ = guardian.wait().await;
     }
 }
 

@@ -118,7 +118,7 @@ fn python_at(python: &Path, home: &Path) -> Toolchain {
 /// A program in an installation of its own, `<prefix>/bin/<program>` behind all links. What is
 /// installed among other things is shown alone.
 fn installed(name: &str, program: &Path, home: &Path) -> Toolchain {
-    let real = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
+    let real = behind_links(program);
     let mut toolchain = Toolchain {
         name: name.to_owned(),
         ..Toolchain::default()
@@ -132,6 +132,14 @@ fn installed(name: &str, program: &Path, home: &Path) -> Toolchain {
     toolchain.ro_binds.push(own.unwrap_or(&real).to_owned());
     toolchain.path.push(programs.to_owned());
     toolchain
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where an operator's own program is; nothing is opened by means of it"
+)]
+fn behind_links(program: &Path) -> PathBuf {
+    fs::canonicalize(program).unwrap_or_else(|_| program.to_owned())
 }
 
 fn is_own_prefix(prefix: &Path, home: &Path) -> bool {
