@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use membrane_agent::sandbox::{Sandbox, SandboxConfig, Unavailable};
+use membrane_agent::sandbox::{Sandbox, SandboxConfig, Unavailable, toolchains};
 use membrane_agent::tools::{OutputSink, ToolInvocation, ToolOutput, Toolbox, WorkspacePlace};
 use membrane_proto::v1::tool_content::Kind;
 use membrane_proto::v1::tool_result::Detail;
@@ -112,6 +112,18 @@ pub fn place_in(data: &Path) -> WorkspacePlace {
 pub async fn sandbox(config: SandboxConfig) -> Sandbox {
     let started = Sandbox::start(config).await;
     started.expect("these tests need bubblewrap: apt-get install bubblewrap")
+}
+
+/// The sandbox as it is configured for the toolchains that these tests are built with.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is on the PATH of whoever runs the tests is the point"
+)]
+pub fn with_this_machines_toolchains() -> SandboxConfig {
+    let path = std::env::var_os("PATH").expect("a PATH");
+    let home = std::env::var_os("HOME").expect("a HOME");
+    let found = toolchains::detect(&path, Path::new(&home));
+    SandboxConfig::default().with_toolchains(&found)
 }
 
 pub fn invocation(name: &str, input: Value) -> ToolInvocation {
