@@ -140,7 +140,7 @@ impl Process {
 struct Watcher {
     side: Receiver,
     seen: Vec<u8>,
-    /// What dies with its reader's interest: closing it ends the process, whatever else happens.
+    /// Closing it ends the process, which happens also when this process is killed.
     lifeline: PipeWriter,
     released: bool,
     stop: CancellationToken,
@@ -198,7 +198,8 @@ impl Watcher {
     /// Lets the first process go on, once it has said that it is there. The pipe is empty: this
     /// does not wait.
     fn release_if_ready(&mut self) {
-        if !self.released && contains(&self.seen, READY) {
+        let wanted = !self.released && !self.stop.is_cancelled();
+        if wanted && contains(&self.seen, READY) {
             self.released = true;
             let _ = self.lifeline.write_all(b"\n");
         }

@@ -91,7 +91,7 @@ fn bash() -> ToolDefinition {
             output, standard output and standard error together, and its exit code. Each call is a \
             new process: the working directory is kept as long as it stays inside /workspace, \
             environment variables are not. Processes that are still running when the command ends \
-            are killed. There is no terminal and no network. Output over 30000 characters is written \
+            are killed, and /tmp is emptied. There is no terminal and no network. Output over 30000 characters is written \
             to a file; the answer then has its beginning, its end and the file's path.",
         input_schema: object(
             json!({
