@@ -22,7 +22,7 @@ export async function openPage(browser, server, { signedIn = true, ...options } 
   if (signedIn) await signIn(context, server);
   await context.addInitScript(tellWhenAlive);
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(20_000);
   return new Watched(context, page);
 }
 
@@ -53,9 +53,9 @@ class Watched {
     this.context = context;
     this.page = page;
     this.messages = [];
-    page.on('console', (message) => this.messages.push(`${message.type()}: ${message.text()}`));
-    page.on('pageerror', (error) => this.messages.push(`error: ${error.stack ?? error}`));
-    page.on('crash', () => this.messages.push('the page crashed'));
+    page.on('console', (message) => this.note(`${message.type()}: ${message.text()}`));
+    page.on('pageerror', (error) => this.note(`page error: ${error.stack ?? error}`));
+    page.on('crash', () => this.note('page error: it crashed'));
   }
 
   /** Goes to an address and waits until the page has come to life. */
@@ -64,8 +64,14 @@ class Watched {
     await this.alive();
   }
 
-  alive() {
-    return this.page.waitForFunction(() => globalThis.pageIsAlive === true);
+  /** A page that broke while it came to life fails here, and not by waiting for what never comes. */
+  async alive() {
+    await this.page.waitForFunction(() => globalThis.pageIsAlive === true);
+    assert.deepEqual(this.messages.filter((message) => message.startsWith('page error')), []);
+  }
+
+  note(message) {
+    this.messages.push(message.slice(0, 500));
   }
 
   /** Drops what may be said while the server is away. */
@@ -75,6 +81,6 @@ class Watched {
 
   async close() {
     await this.context.close();
-    assert.deepEqual(this.messages, [], 'the console is not empty');
+    assert.deepEqual(this.messages.slice(0, 5), [], 'the console is not empty');
   }
 }
