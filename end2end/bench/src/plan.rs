@@ -1,6 +1,6 @@
 //! What a producer is told to do, and the lines in which it is told.
 
-use std::{io::BufRead as _, time::Duration};
+use std::{fmt::Write as _, io::BufRead as _, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -104,7 +104,11 @@ pub struct Produced {
 /// An event's text: when it was meant to be sent, its number, and what makes it long enough.
 #[must_use]
 pub fn text(due: u64, index: u64, bytes: usize) -> String {
-    format!("{:x<bytes$}", format!("{due:020} {index:010} "))
+    let mut text = String::with_capacity(bytes);
+    // Writing to a string does not fail.
+    let _ = write!(text, "{due:020} {index:010} ");
+    text.push_str(&"x".repeat(bytes.saturating_sub(text.len())));
+    text
 }
 
 /// When an event was meant to be sent.

@@ -12,12 +12,12 @@ use crate::{
     subscribe::{Gathering, Subscriber},
 };
 
-const PER_SECOND: u64 = 100;
+const PER_SECOND: u64 = 200;
 const EVENTS: u64 = 400;
 
 const ROW: Row = Row {
     title: "1: event latency",
-    compared: "100 events of 300 B a second to one session, 400 a round, to two subscribers on two \
+    compared: "200 events of 300 B a second to one session, 400 a round, to two subscribers on two \
         connections, from the intended send time to decoded. Membrane's are one over gRPC and one \
         over grpc-web (HTTP/1.1); the partners' are two of their own kind in the same columns. \
         Producers are threads of the servers' processes",
