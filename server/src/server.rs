@@ -8,6 +8,7 @@ use membrane_agent::{
     egress::EgressGuard,
     sandbox::{Sandbox, Unavailable},
 };
+use membrane_proto::v1::EndReason;
 use membrane_scripted::Scenario;
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -141,6 +142,7 @@ impl Server {
             // Turns first: watchers still see how theirs ended.
             app.sessions.stop().await;
             app.stopping.cancel();
+            app.log.hub.end_all(EndReason::ServerStopping);
         };
         let serving = Transport::builder()
             .accept_http1(true)

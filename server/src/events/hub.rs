@@ -91,6 +91,13 @@ impl Hub {
         }
     }
 
+    /// Ends every stream that anybody listens to.
+    pub fn end_all(&self, reason: EndReason) {
+        for (_, channel) in self.lock().drain() {
+            channel.send(Live::End(reason));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Channel>> {
         // The map is whole after every statement, so a panic elsewhere does not spoil it.
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)

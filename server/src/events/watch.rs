@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use membrane_proto::v1::{End, EndReason, WatchResponse, watch_response::Kind};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, Id, JoinSet},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ use crate::{clock::Clock, db::Database, error::Error, id::UserId, time::heartbea
 const BUFFER: usize = 64;
 /// How often a quiet watch says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long a watch of a stopping server may take to send what is stored.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How often the right to read is checked again.
 const RECHECK: Duration = Duration::from_secs(5);
 /// Watches that one user may have open.
@@ -146,20 +149,23 @@ impl Watcher {
         }
         let mut heartbeats = quiet_interval(HEARTBEAT);
         let mut rechecks = quiet_interval(RECHECK);
+        let mut cut_off = pin!(cut_off(self.stopping.clone()));
         loop {
             tokio::select! {
-                () = self.stopping.cancelled() => {
-                    followers.abort_all();
-                    end(&out, String::new(), EndReason::ServerStopping).await;
-                    return;
+                () = &mut cut_off => {
+                    followers.shutdown().await;
+                    return self.close(&out).await;
                 }
                 () = out.closed() => return,
                 finished = followers.join_next_with_id() => {
                     // A follower that was stopped because access was lost has been told of.
                     let Some(Ok((id, stop))) = finished else { continue };
                     let Some((stream, _)) = names.remove(&id) else { continue };
-                    if !tell_of(&out, stream, stop).await || names.is_empty() {
+                    if !tell_of(&out, stream, stop).await {
                         return;
+                    }
+                    if names.is_empty() {
+                        return self.close(&out).await;
                     }
                 }
                 _ = heartbeats.tick() => {
@@ -178,6 +184,13 @@ impl Watcher {
                     }
                 }
             }
+        }
+    }
+
+    /// Ends a watch that has no streams left; one of a stopping server with a word for the whole.
+    async fn close(&self, out: &mpsc::Sender<WatchResponse>) {
+        if self.stopping.is_cancelled() {
+            end(out, String::new(), EndReason::ServerStopping).await;
         }
     }
 }
@@ -199,9 +212,17 @@ where
     lost
 }
 
+/// When a stopping server waits no longer for followers to send what is stored.
+async fn cut_off(stopping: CancellationToken) {
+    stopping.cancelled().await;
+    sleep(LAST_WORDS).await;
+}
+
 /// Whether the watch goes on.
 async fn tell_of(out: &mpsc::Sender<WatchResponse>, stream: String, stop: Stop) -> bool {
     match stop {
+        // Every stream ends for this reason; the last one ends the whole call.
+        Stop::End(EndReason::ServerStopping) => true,
         Stop::End(reason) => {
             end(out, stream, reason).await;
             true
