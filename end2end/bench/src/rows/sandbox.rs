@@ -158,7 +158,7 @@ async fn running_arguments(toolbox: &Toolbox) -> anyhow::Result<Vec<String>> {
     );
     let look = async {
         requests.recv().await;
-        let found = child_named("bwrap");
+        let found = descendant_named("bwrap");
         cancel.cancel();
         found
     };
@@ -166,13 +166,17 @@ async fn running_arguments(toolbox: &Toolbox) -> anyhow::Result<Vec<String>> {
     found
 }
 
-fn child_named(name: &str) -> anyhow::Result<Vec<String>> {
-    for child in children(std::process::id())? {
-        let argv = arguments(child)?;
+/// Arguments of the first process of this name that this one or a child of it has started.
+fn descendant_named(name: &str) -> anyhow::Result<Vec<String>> {
+    let mut left = children(std::process::id())?;
+    while let Some(process) = left.pop() {
+        // One that has ended meanwhile is not the one.
+        let argv = arguments(process).unwrap_or_default();
         let program = argv.first().map(Path::new);
         if program.is_some_and(|program| program.ends_with(name)) {
             return Ok(argv);
         }
+        left.extend(children(process)?);
     }
     bail!("no {name} is running")
 }
