@@ -77,8 +77,10 @@ bundle: ## Build what browsers load.
 	node app/frontend/bundle.mjs
 
 .PHONY: wire
-wire: binaries ## Try the scripted model with official clients.
+wire: binaries ## Try the scripted model with official clients, and our requests with their types.
 	MEMBRANE_SCRIPTED='$(TARGET)/debug/membrane-scripted' end2end/wire/run.sh
+	cargo test --quiet --test engine
+	end2end/wire/.venv/bin/python end2end/wire/validate.py '$(TARGET)/tmp/native-requests.jsonl'
 
 .PHONY: end2end
 end2end: binaries bundle ## Try the real binaries with a browser, Python and shell scripts.

@@ -195,10 +195,8 @@ pub fn load<T>(
 
 /// A call whose answer travels inside the page, in the form that resources need.
 #[cfg(not(feature = "hydrate"))]
-pub fn load<T>(
-    call: impl Future<Output = Result<T, ApiError>> + Send,
-) -> impl Future<Output = Reply<T>> + Send {
-    async move { call.await.map(Wire) }
+pub async fn load<T>(call: impl Future<Output = Result<T, ApiError>> + Send) -> Reply<T> {
+    call.await.map(Wire)
 }
 
 /// Makes a future fit for a resource. In the browser it can't leave its thread, and there is only

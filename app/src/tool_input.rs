@@ -26,10 +26,10 @@ impl ToolInput {
         }
     }
 
-    /// Whether a field is true.
-    pub fn flag(&self, field: &str) -> bool {
-        let value = self.whole.as_ref().and_then(|value| value.get(field));
-        value.and_then(Value::as_bool).unwrap_or(false)
+    /// Number of items in a field that is a list.
+    pub fn count(&self, field: &str) -> Option<i64> {
+        let items = self.whole.as_ref()?.get(field)?.as_array()?;
+        i64::try_from(items.len()).ok()
     }
 
     /// The first field that is a text, for tools that nobody here knows.
@@ -86,9 +86,9 @@ mod tests {
 
     #[test]
     fn a_whole_object_is_read_as_json() {
-        let input = ToolInput::new(r#"{"file_path":"a \"b\"","replace_all":true}"#);
+        let input = ToolInput::new(r#"{"file_path":"a \"b\"","todos":[1,2]}"#);
         assert_eq!(input.text("file_path").as_deref(), Some("a \"b\""));
-        assert!(input.flag("replace_all"));
+        assert_eq!(input.count("todos"), Some(2));
         assert_eq!(input.text("missing"), None);
         assert_eq!(input.first_text().as_deref(), Some("a \"b\""));
     }

@@ -11,6 +11,8 @@ use crate::{
     api::{self, ApiError},
     browser,
     context::SessionScope,
+    format,
+    tool_input::ToolInput,
     transcript::Tool,
 };
 
@@ -25,7 +27,7 @@ pub fn Approval(
     let busy = RwSignal::new(false);
     let error = RwSignal::new(None::<ApiError>);
     let reason = NodeRef::<html::Input>::new();
-    let allow = NodeRef::<html::Button>::new();
+    let card = NodeRef::<html::Div>::new();
     let request_id = StoredValue::new(permission.request_id);
     let answer = move |decision: pb::PermissionDecision| {
         if busy.get_untracked() {
@@ -55,18 +57,29 @@ pub fn Approval(
         });
     };
     let on_key = move |event: KeyboardEvent| keys(&event, reason, answer);
-    focus_if_free(allow);
+    focus_if_free(card);
+    let about = question(&tool.name, &tool.input);
     view! {
-        <div class="approval" role="group" aria-label="Permission" on:keydown=on_key>
+        <div
+            class="approval"
+            role="group"
+            aria-label="Permission"
+            tabindex="-1"
+            node_ref=card
+            on:keydown=on_key
+        >
             <p class="approval-question">
                 <Glyph icon=Icon::Shield />
-                <span>{question(&tool.name, &permission.explanation)}</span>
+                <span>
+                    <strong>{about}</strong>
+                    " "
+                    <span class="quiet">{permission.explanation}</span>
+                </span>
             </p>
             <div class="approval-answers">
                 <button
                     type="button"
                     class="button primary"
-                    node_ref=allow
                     disabled=move || busy.get()
                     on:click=move |_| answer(pb::PermissionDecision::Allow)
                 >
@@ -96,10 +109,14 @@ pub fn Approval(
     .into_any()
 }
 
-fn question(tool: &str, explanation: &str) -> String {
-    match explanation {
-        "" => format!("May the agent use {tool} here?"),
-        explanation => explanation.to_owned(),
+fn question(tool: &str, input: &str) -> String {
+    let path = ToolInput::new(input).text("file_path").unwrap_or_default();
+    let file = format::path(&path);
+    match tool {
+        "Bash" => "May the agent run this command?".to_owned(),
+        "Write" => format!("May the agent write {file}?"),
+        "Edit" => format!("May the agent change {file}?"),
+        tool => format!("May the agent use {tool}?"),
     }
 }
 
@@ -126,17 +143,18 @@ fn keys(
     }
 }
 
-/// Takes the focus when nobody is using it for anything else.
-fn focus_if_free(button: NodeRef<html::Button>) {
+/// Takes the focus when nobody is using it for anything else, so that A and D work at once. The
+/// card takes it and not the button: a key that was meant for something else must allow nothing.
+fn focus_if_free(card: NodeRef<html::Div>) {
     Effect::new(move || {
-        let Some(button) = button.get() else { return };
+        let Some(card) = card.get() else { return };
         let free = document()
             .active_element()
             .is_none_or(|active| active.tag_name() == "BODY");
         if free {
             let options = web_sys::FocusOptions::new();
             options.set_prevent_scroll(true);
-            let _ = button.focus_with_options(&options);
+            let _ = card.focus_with_options(&options);
         }
     });
 }

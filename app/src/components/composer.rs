@@ -92,7 +92,7 @@ pub fn ComposerBox(
 fn Facts(settings: pb::WorkspaceSettings) -> impl IntoView {
     let (mode, explanation) = words::permission_mode(settings.permission_mode());
     let model = match settings.provider() {
-        pb::Provider::Demo => "Demo: scripted, not a model".to_owned(),
+        pb::Provider::Demo => "Scripted, not a model".to_owned(),
         provider if settings.model.is_empty() => words::provider_name(provider).to_owned(),
         _ => settings.model,
     };
@@ -180,12 +180,12 @@ impl Composer {
     fn reason(self) -> String {
         let words = match self.feed.activity.get() {
             _ if self.stopping.get() => "Stopping…",
-            _ if self.asking.get() => "Press Esc again to stop the agent.",
+            _ if self.asking.get() => "Press Esc again to stop",
             Activity::Idle if self.sending.get() => "Sending…",
             Activity::Idle => "",
-            Activity::Queued => "Queued behind another turn. Stop it to write something else.",
-            Activity::Running => "The agent is at work. Send when it is done, or stop it.",
-            Activity::Waiting => "The agent waits for your answer above.",
+            Activity::Queued => "Queued behind another turn",
+            Activity::Running => "At work: send when it is done",
+            Activity::Waiting => "Waiting for your answer above",
         };
         words.to_owned()
     }

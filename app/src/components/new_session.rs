@@ -53,11 +53,12 @@ pub fn NewSession(
             busy.set(false);
         });
     };
-    let start = StoredValue::new_local(start);
+    // Not a local stored value: a page may end on another thread than it began on.
+    let start_by_key = start.clone();
     let on_key = move |event: KeyboardEvent| {
         if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
             event.prevent_default();
-            start.with_value(|start| start());
+            start_by_key();
         }
     };
     view! {
@@ -78,7 +79,7 @@ pub fn NewSession(
                     type="button"
                     class="button primary"
                     disabled=move || busy.get()
-                    on:click=move |_| start.with_value(|start| start())
+                    on:click=move |_| start()
                 >
                     <Glyph icon=Icon::Plus />
                     {move || if busy.get() { "Starting…" } else { "New session" }}

@@ -4,14 +4,21 @@ use leptos::prelude::*;
 use membrane_proto::v1::{Todo, TodoStatus};
 
 use super::icon::{Glyph, Icon};
+use crate::transcript::Activity;
 
-/// The checklist.
+/// The checklist; nothing once it is done and the agent is, too.
 #[component]
 pub fn Todos(
     /// The items.
     todos: RwSignal<Vec<Todo>>,
+    /// What the session is doing.
+    activity: RwSignal<Activity>,
 ) -> impl IntoView {
-    let some = Memo::new(move |_| todos.with(|todos| !todos.is_empty()));
+    let done = |todo: &Todo| todo.status() == TodoStatus::Completed;
+    let some = Memo::new(move |_| {
+        let busy = activity.get() != Activity::Idle;
+        todos.with(|todos| !todos.is_empty() && (busy || !todos.iter().all(done)))
+    });
     let progress = move || {
         todos.with(|todos| {
             let done = todos

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use membrane_proto::v1::tool_result::Detail;
+use membrane_proto::v1::{CommandDetail, tool_result::Detail};
 
 use super::{
     approval::Approval,
@@ -76,7 +76,7 @@ fn ToolLine(tool: Memo<Tool>, phase: Memo<ToolPhase>) -> impl IntoView {
         <span class="tool-outcome">{move || tool.with(outcome)}</span>
         <span class="tool-phase">
             <span class="dot"></span>
-            {move || phase_words(phase.get()).0}
+            <span class="tool-word">{move || phase_words(phase.get()).0}</span>
         </span>
         <span class="tool-chevron"><Glyph icon=Icon::Chevron /></span>
     }
@@ -131,7 +131,9 @@ fn essential(tool: &Tool) -> String {
             .map(|path| format::path(&path).to_owned()),
         "Glob" | "Grep" => input.text("pattern"),
         "WebFetch" => input.text("url"),
-        "TodoWrite" => None,
+        "TodoWrite" => input
+            .count("todos")
+            .map(|items| format::count(items, "item", "items")),
         _ => input.first_text(),
     };
     let text = text.unwrap_or_default();
@@ -145,30 +147,43 @@ fn essential(tool: &Tool) -> String {
 }
 
 /// What came of it, in a few words.
-fn outcome(tool: &Tool) -> String {
+fn outcome(tool: &Tool) -> AnyView {
     let Some(result) = &tool.result else {
-        return String::new();
+        return ().into_any();
     };
-    let mut words = match &result.detail {
-        Some(Detail::Command(command)) if command.timed_out => vec!["timed out".to_owned()],
-        Some(Detail::Command(command)) if command.interrupted => vec!["interrupted".to_owned()],
-        Some(Detail::Command(command)) => match command.exit_code {
-            Some(0) => vec![],
-            Some(code) => vec![format!("exit {code}")],
-            None => vec!["killed".to_owned()],
-        },
+    let duration = result.duration.as_ref().map(format::duration);
+    let facts = match &result.detail {
+        Some(Detail::Command(command)) => exit(command),
         Some(Detail::FileChange(change)) if !result.is_error => {
-            vec![format!("+{} −{}", change.lines_added, change.lines_removed)]
+            return view! {
+                <span class="plus">{format!("+{}", change.lines_added)}</span>
+                <span class="minus">{format!("−{}", change.lines_removed)}</span>
+                <span>{duration}</span>
+            }
+            .into_any();
         }
         Some(Detail::FileRead(read)) if read.line_count > 0 => {
-            vec![format::count(read.line_count.into(), "line", "lines")]
+            Some(format::count(read.line_count.into(), "line", "lines"))
         }
         Some(Detail::Search(search)) => {
             let more = if search.truncated { "+" } else { "" };
-            vec![format!("{}{more} found", search.match_count)]
+            Some(format!("{}{more} found", search.match_count))
         }
-        _ => vec![],
+        _ => None,
     };
-    words.extend(result.duration.as_ref().map(format::duration));
-    words.join(" · ")
+    view! {
+        <span>{facts}</span>
+        <span>{duration}</span>
+    }
+    .into_any()
+}
+
+fn exit(command: &CommandDetail) -> Option<String> {
+    match command.exit_code {
+        _ if command.timed_out => Some("timed out".to_owned()),
+        _ if command.interrupted => Some("interrupted".to_owned()),
+        Some(0) => None,
+        Some(code) => Some(format!("exit {code}")),
+        None => Some("killed".to_owned()),
+    }
 }

@@ -88,7 +88,7 @@ fn SessionView(loaded: Loaded, workspace: pb::Workspace) -> impl IntoView {
             <TranscriptView feed />
             <div class="session-foot">
                 {over}
-                <Todos todos=feed.todos />
+                <Todos todos=feed.todos activity=feed.activity />
                 <ComposerBox feed settings role />
             </div>
             <Announcer feed />
