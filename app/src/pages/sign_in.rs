@@ -22,7 +22,7 @@ enum Progress {
 pub fn SignIn() -> impl IntoView {
     let query = use_query_map();
     let progress = RwSignal::new(Progress::NoToken);
-    Effect::new(move || {
+    let begin = move || {
         let Some(token) = take_token() else { return };
         let next = query.with_untracked(|query| query.get("next"));
         progress.set(Progress::Exchanging);
@@ -32,6 +32,12 @@ pub fn SignIn() -> impl IntoView {
                 Err(message) => progress.set(Progress::Refused(message)),
             }
         });
+    };
+    Effect::new(move || {
+        begin();
+        // A link that is opened in a tab with this very page changes the fragment alone.
+        let handle = window_event_listener(leptos::ev::hashchange, move |_| begin());
+        on_cleanup(move || handle.remove());
     });
     let body = move || match progress.get() {
         Progress::NoToken => explanation().into_any(),
