@@ -93,6 +93,11 @@ end2end: binaries bundle ## Try the real binaries with a browser, Python and she
 binaries:
 	cargo build --all-targets
 
+.PHONY: screenshots
+screenshots: setup-test binaries bundle ## Take a picture of every view, into end2end/artefacts.
+	MEMBRANE_BIN='$(TARGET)/debug/membrane' MEMBRANE_SCRIPTED='$(TARGET)/debug/membrane-scripted' \
+		MEMBRANE_SITE_DIR='$(TARGET)/site' end2end/screenshots.sh
+
 # For some rows of the list of goals: make bench ROWS='1 11'. For a quick try: ROUNDS=2. For data in
 # memory: DATA=/dev/shm.
 .PHONY: bench
