@@ -10,4 +10,4 @@ mod watch;
 
 pub use hub::{Hub, Live};
 pub use log::{EventLog, LogGone, LogService};
-pub use watch::{WatchError, Watcher, Watchers};
+pub use watch::{Watcher, Watchers};

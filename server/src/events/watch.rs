@@ -33,9 +33,6 @@ const RECHECK: Duration = Duration::from_secs(5);
 /// Watches that one user may have open.
 const MAX_WATCHES: usize = 64;
 
-/// Why a watch ended early.
-pub type WatchError = Error;
-
 /// Counts each user's open watches. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Watchers {

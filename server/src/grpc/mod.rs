@@ -7,7 +7,12 @@ use membrane_proto::v1::{
 };
 use tonic::{Request, Status, service::Routes};
 
-use crate::{authz::Principal, error::Error, server::App};
+use crate::{
+    authz::{Operation, Permit, Principal, Resource},
+    error::Error,
+    id::WorkspaceId,
+    server::App,
+};
 
 mod account;
 pub mod decode;
@@ -45,6 +50,22 @@ pub fn routes(app: &App) -> Routes {
         session::Service(app.clone())
     ))
     .add_service(limited!(EventServiceServer, event::Service(app.clone())))
+}
+
+impl App {
+    /// A permit for something in the workspace of this id. Nobody learns whether it is an id.
+    async fn permit_in(
+        &self,
+        caller: Option<&Principal>,
+        operation: Operation,
+        workspace_id: &str,
+    ) -> Result<Permit, Error> {
+        let resource = match caller {
+            None => Resource::Server,
+            Some(_) => Resource::Workspace(WorkspaceId(decode::id(workspace_id, "workspace")?)),
+        };
+        self.authority.permit(caller, operation, resource).await
+    }
 }
 
 /// Who is calling, as the authentication layer found out.

@@ -10,7 +10,7 @@ use crate::{
     authz::{Operation, Permit, Principal, Resource},
     db::RequestKey,
     error::Error,
-    id::{PermissionRequestId, SessionId, WorkspaceId},
+    id::{PermissionRequestId, SessionId},
     page::{Keyset, Page},
     server::App,
 };
@@ -114,32 +114,13 @@ impl Service {
         Ok((permit, id))
     }
 
-    async fn permit_in(
-        &self,
-        caller: Option<&Principal>,
-        operation: Operation,
-        workspace_id: &str,
-    ) -> Result<Permit, Error> {
-        if caller.is_none() {
-            return self
-                .0
-                .authority
-                .permit(None, operation, Resource::Server)
-                .await;
-        }
-        let id = WorkspaceId(decode::id(workspace_id, "workspace")?);
-        self.0
-            .authority
-            .permit(caller, operation, Resource::Workspace(id))
-            .await
-    }
-
     async fn create(
         &self,
         caller: Option<Principal>,
         request: proto::CreateSessionRequest,
     ) -> Result<proto::CreateSessionResponse, Error> {
         let permit = self
+            .0
             .permit_in(
                 caller.as_ref(),
                 Operation::CreateSession,
@@ -193,6 +174,7 @@ impl Service {
         request: proto::ListSessionsRequest,
     ) -> Result<proto::ListSessionsResponse, Error> {
         let permit = self
+            .0
             .permit_in(
                 caller.as_ref(),
                 Operation::ReadWorkspace,

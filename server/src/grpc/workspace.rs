@@ -8,9 +8,9 @@ use tonic::{Request, Streaming};
 
 use super::{Answer, answer, decode, encode, principal};
 use crate::{
-    authz::{Operation, Permit, Principal, Resource, Role},
+    authz::{Operation, Principal, Resource, Role},
     error::Error,
-    id::{UserId, WorkspaceId},
+    id::UserId,
     page::{Keyset, Page},
     server::App,
     settings::decode_provider,
@@ -132,26 +132,6 @@ impl WorkspaceService for Service {
 }
 
 impl Service {
-    async fn permit(
-        &self,
-        caller: Option<&Principal>,
-        operation: Operation,
-        workspace_id: &str,
-    ) -> Result<Permit, Error> {
-        if caller.is_none() {
-            return self
-                .0
-                .authority
-                .permit(None, operation, Resource::Server)
-                .await;
-        }
-        let id = WorkspaceId(decode::id(workspace_id, "workspace")?);
-        self.0
-            .authority
-            .permit(caller, operation, Resource::Workspace(id))
-            .await
-    }
-
     async fn create(
         &self,
         caller: Option<Principal>,
@@ -221,7 +201,8 @@ impl Service {
         request: proto::GetWorkspaceRequest,
     ) -> Result<proto::GetWorkspaceResponse, Error> {
         let permit = self
-            .permit(
+            .0
+            .permit_in(
                 caller.as_ref(),
                 Operation::ReadWorkspace,
                 &request.workspace_id,
@@ -268,7 +249,8 @@ impl Service {
     ) -> Result<proto::UpdateWorkspaceResponse, Error> {
         let given = request.workspace.unwrap_or_default();
         let permit = self
-            .permit(caller.as_ref(), Operation::UpdateWorkspace, &given.id)
+            .0
+            .permit_in(caller.as_ref(), Operation::UpdateWorkspace, &given.id)
             .await?;
         let read = decode::etag(&request.etag)?;
         let paths = decode::mask(request.update_mask)?;
@@ -286,7 +268,8 @@ impl Service {
         request: proto::DeleteWorkspaceRequest,
     ) -> Result<proto::DeleteWorkspaceResponse, Error> {
         let permit = self
-            .permit(
+            .0
+            .permit_in(
                 caller.as_ref(),
                 Operation::DeleteWorkspace,
                 &request.workspace_id,
@@ -303,7 +286,8 @@ impl Service {
         request: proto::ListMembersRequest,
     ) -> Result<proto::ListMembersResponse, Error> {
         let permit = self
-            .permit(
+            .0
+            .permit_in(
                 caller.as_ref(),
                 Operation::ReadWorkspace,
                 &request.workspace_id,
@@ -331,7 +315,8 @@ impl Service {
         request: proto::SetMemberRequest,
     ) -> Result<proto::SetMemberResponse, Error> {
         let permit = self
-            .permit(
+            .0
+            .permit_in(
                 caller.as_ref(),
                 Operation::ManageMembers,
                 &request.workspace_id,
@@ -369,7 +354,8 @@ impl Service {
             Operation::ManageMembers
         };
         let permit = self
-            .permit(caller.as_ref(), operation, &request.workspace_id)
+            .0
+            .permit_in(caller.as_ref(), operation, &request.workspace_id)
             .await?;
         let user = UserId(decode::id(&request.user_id, "user")?);
         self.0
@@ -385,7 +371,8 @@ impl Service {
         request: proto::ListProviderKeysRequest,
     ) -> Result<proto::ListProviderKeysResponse, Error> {
         let permit = self
-            .permit(
+            .0
+            .permit_in(
                 caller.as_ref(),
                 Operation::ReadWorkspace,
                 &request.workspace_id,
@@ -404,7 +391,8 @@ impl Service {
     ) -> Result<proto::SetProviderKeyResponse, Error> {
         let key = SecretString::from(std::mem::take(&mut request.key));
         let permit = self
-            .permit(
+            .0
+            .permit_in(
                 caller.as_ref(),
                 Operation::ManageProviderKeys,
                 &request.workspace_id,
@@ -427,7 +415,8 @@ impl Service {
         request: proto::DeleteProviderKeyRequest,
     ) -> Result<proto::DeleteProviderKeyResponse, Error> {
         let permit = self
-            .permit(
+            .0
+            .permit_in(
                 caller.as_ref(),
                 Operation::ManageProviderKeys,
                 &request.workspace_id,
@@ -447,7 +436,8 @@ impl Service {
         request: proto::TestProviderRequest,
     ) -> Result<proto::TestProviderResponse, Error> {
         let permit = self
-            .permit(
+            .0
+            .permit_in(
                 caller.as_ref(),
                 Operation::TestProvider,
                 &request.workspace_id,
