@@ -1,4 +1,5 @@
-//! Workspace trees: zip archives into and out of a directory, always beneath a directory handle.
+//! Workspace trees: zip archives into and out of a directory, and everything that people do with
+//! files in one, always beneath a directory handle.
 //!
 //! Owns the rules for what a tree may contain (paths, links, kinds, sizes) and the promise that an
 //! import happens whole or not at all. It must not know gRPC, SQL, async, the environment or the
@@ -13,9 +14,11 @@ mod import;
 mod limits;
 mod link;
 mod path;
+pub mod root;
 mod staging;
 mod summary;
 mod tree;
+mod tree_path;
 mod walk;
 
 pub use directory::import_directory;
@@ -25,3 +28,4 @@ pub use import::import_zip;
 pub use limits::Limits;
 pub use staging::{RESERVED_NAMES, Recovery, recover};
 pub use summary::{Dropped, DroppedKind, Summary};
+pub use tree_path::{PathError, TreePath, spelled};

@@ -157,7 +157,7 @@ impl Drop for Staging<'_> {
     }
 }
 
-fn names(directory: &Dir) -> io::Result<Vec<OsString>> {
+pub(crate) fn names(directory: &Dir) -> io::Result<Vec<OsString>> {
     directory
         .entries()?
         .map(|entry| Ok(entry?.file_name()))
@@ -165,7 +165,11 @@ fn names(directory: &Dir) -> io::Result<Vec<OsString>> {
 }
 
 /// Moves the named entries; an error says how many had been moved before it.
-fn move_up(from: &Dir, to: &Dir, names: &[OsString]) -> Result<(), (usize, ArchiveError)> {
+pub(crate) fn move_up(
+    from: &Dir,
+    to: &Dir,
+    names: &[OsString],
+) -> Result<(), (usize, ArchiveError)> {
     for (moved, name) in names.iter().enumerate() {
         rename(from, name, to, name).map_err(|error| (moved, error))?;
     }
