@@ -11,7 +11,7 @@ use membrane_proto::FILE_DESCRIPTOR_SET;
 use tonic::{Status, service::Routes};
 use tonic_web::GrpcWebLayer;
 
-use super::browser;
+use super::{browser, rpc};
 use crate::{grpc, server::App};
 
 /// The services as a page rendered on the server calls them.
@@ -23,6 +23,8 @@ pub fn inside(app: &App) -> Routes {
 pub fn outside(app: &App) -> Router {
     services(app)
         .merge(public_services())
+        .layer(middleware::from_fn(rpc::explain_errors))
+        .layer(middleware::from_fn(rpc::keep_deadline))
         .layer(GrpcWebLayer::new())
         .layer(middleware::from_fn(browser::require_grpc))
 }

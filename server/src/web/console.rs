@@ -18,7 +18,7 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
-use super::{api, browser::is_grpc};
+use super::{api, browser::is_grpc, rpc};
 use crate::server::App;
 
 /// The only page that needs no sign-in.
@@ -111,7 +111,7 @@ fn not_a_page(request: &Request<Body>) -> Option<Response> {
         .and_then(|value| value.to_str().ok())
         .is_some_and(is_grpc)
     {
-        return Some(tonic::Status::unimplemented("this server has no such method").into_http());
+        return Some(rpc::unknown_method());
     }
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
     (!is_get).then(|| StatusCode::METHOD_NOT_ALLOWED.into_response())

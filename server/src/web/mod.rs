@@ -17,6 +17,7 @@ mod health;
 mod import;
 mod log;
 mod problem;
+mod rpc;
 
 pub use console::pages;
 pub use problem::Problem;

@@ -1,10 +1,14 @@
 //! Bad input: each a precise status, with the field or the reason, and nothing internal.
 
 use membrane_proto::v1 as proto;
-use tonic::{Code, Status};
+use tokio::time::{Duration, timeout};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
-use crate::fixture::{TestServer, reason};
+use crate::{
+    fixture::{CAP, TestServer, reason},
+    wire,
+};
 
 fn fields(status: &Status) -> Vec<String> {
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
@@ -249,6 +253,78 @@ async fn an_oversized_message_is_refused() {
         Code::OutOfRange,
         "over the limit of the transport"
     );
+    assert_eq!(reason(&error), "MESSAGE_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn the_transports_own_errors_have_a_reason() {
+    let server = TestServer::start().await;
+    let user = server.user("user").await;
+    let cases = [
+        (
+            "WorkspaceService/GetNothing",
+            Code::Unimplemented,
+            "UNKNOWN_METHOD",
+        ),
+        (
+            "NoService/GetNothing",
+            Code::Unimplemented,
+            "UNKNOWN_METHOD",
+        ),
+        (
+            "WorkspaceService/GetWorkspace",
+            Code::Internal,
+            "MALFORMED_MESSAGE",
+        ),
+        ("EventService/Watch", Code::Internal, "MALFORMED_MESSAGE"),
+    ];
+    for (method, code, expected) in cases {
+        let path = format!("/membrane.v1.{method}");
+        let nonsense = vec![bytes::Bytes::from_static(b"\xff\xff\xff")];
+        let error = wire::call(&user, &path, nonsense)
+            .await
+            .expect_err("refused");
+        assert_eq!(
+            (error.code(), reason(&error)),
+            (code, expected.to_owned()),
+            "{method}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_its_deadline() {
+    let server = TestServer::start().await;
+    let user = server.user("user").await;
+    let workspace = user.new_workspace().await;
+    let session = user.new_session(&workspace).await;
+    let mut request = Request::new(proto::WatchRequest {
+        cursors: vec![proto::StreamCursor {
+            stream: format!("sessions/{session}"),
+            after_sequence: 0,
+        }],
+    });
+    request.set_timeout(Duration::from_millis(300));
+    let mut stream = user
+        .events()
+        .watch(request)
+        .await
+        .expect("a watch")
+        .into_inner();
+    let ended = timeout(CAP, async {
+        loop {
+            if let Err(error) = stream
+                .message()
+                .await
+                .map(|message| message.expect("no quiet end"))
+            {
+                return error;
+            }
+        }
+    });
+    let error = ended.await.expect("an end");
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    assert_eq!(reason(&error), "DEADLINE_EXCEEDED");
 }
 
 #[tokio::test]
