@@ -16,6 +16,7 @@ mod link;
 mod path;
 pub mod root;
 mod staging;
+pub mod store;
 mod summary;
 mod tree;
 mod tree_path;

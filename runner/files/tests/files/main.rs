@@ -11,4 +11,5 @@ mod root;
 mod round_trip;
 mod rules;
 mod staging;
+mod store;
 mod support;
