@@ -1,7 +1,8 @@
-// Builds what a browser needs into `<target>/site`: the console's wasm with its JavaScript, the
-// CSS, and the static files, each with a brotli sibling. A part whose inputs did not change comes
-// from `<target>/bundle`, so a second call only asks cargo. The site directory is always replaced
-// as a whole: a compressed file can not be older than what it was made from.
+// Builds what a browser needs into `<target>/site`: the console's wasm with its JavaScript, that of
+// the Markdown renderer, the CSS, and the static files, each with a brotli sibling. A part whose
+// inputs did not change comes from `<target>/bundle`, so a second call only asks cargo. The site
+// directory is always replaced as a whole: a compressed file can not be older than what it was made
+// from. At the end it says how large each file is, and how much of its budget a first page takes.
 //
 //   node app/frontend/bundle.mjs [--dev]
 //
@@ -30,6 +31,9 @@ const WASM_FEATURES = [
   'bulk-memory', 'bulk-memory-opt', 'call-indirect-overlong', 'multivalue', 'mutable-globals',
   'nontrapping-float-to-int', 'reference-types', 'sign-ext',
 ].map((name) => `--enable-${name}`);
+
+// What the wasm, JavaScript and CSS of a first page may come to, in kB after brotli.
+const FIRST_PAGE_KB = 350;
 
 function fail(message) {
   console.error(`bundle: ${message}`);
@@ -110,28 +114,36 @@ const esbuild = await loadEsbuild();
 const bindgen = checkWasmBindgen();
 const tools = [profile, digest([join(here, 'bundle.mjs'), join(here, 'package-lock.json')])];
 
-run('cargo', [
-  'build', '--package', 'membrane-frontend', '--target', 'wasm32-unknown-unknown',
-  '--profile', profile,
-]);
-const built = join(
-  target, 'wasm32-unknown-unknown', dev ? 'debug' : profile, 'membrane_frontend.wasm',
-);
-mkdirSync(cache, { recursive: true });
+/** Has cargo build a crate for browsers, and says where its wasm is. */
+function compile(command, crate, ...args) {
+  const platform = 'wasm32-unknown-unknown';
+  run('cargo', [command, '--package', crate, '--target', platform, '--profile', profile, ...args]);
+  return join(target, platform, dev ? 'debug' : profile, `${crate.replace('-', '_')}.wasm`);
+}
 
-const wasm = await part('wasm', digest([built], [...tools, bindgen]), (work) => {
-  run('wasm-bindgen', [
-    '--target', 'web', '--no-typescript', '--out-dir', work, '--out-name', 'membrane', built,
-  ]);
-  const script = join(work, 'membrane.js');
-  const code = readFileSync(script, 'utf8');
-  writeFileSync(script, esbuild.transformSync(code, { minify: true, format: 'esm' }).code);
-  if (dev) return;
-  const module = join(work, 'membrane_bg.wasm');
-  const optimised = join(work, 'optimised.wasm');
-  run(join(here, 'node_modules/.bin/wasm-opt'), ['-Oz', ...WASM_FEATURES, module, '-o', optimised]);
-  renameSync(optimised, module);
-});
+/** Makes a module that a page can import, `<name>.js` and `<name>_bg.wasm`, of what cargo built. */
+function wasmPart(name, built) {
+  return part(name, digest([built], [...tools, bindgen]), (work) => {
+    run('wasm-bindgen', [
+      '--target', 'web', '--no-typescript', '--out-dir', work, '--out-name', name, built,
+    ]);
+    const script = join(work, `${name}.js`);
+    const code = readFileSync(script, 'utf8');
+    writeFileSync(script, esbuild.transformSync(code, { minify: true, format: 'esm' }).code);
+    if (dev) return;
+    const module = join(work, `${name}_bg.wasm`);
+    const optimised = join(work, 'optimised.wasm');
+    run(join(here, 'node_modules/.bin/wasm-opt'), ['-Oz', ...WASM_FEATURES, module, '-o', optimised]);
+    renameSync(optimised, module);
+  });
+}
+
+mkdirSync(cache, { recursive: true });
+const wasm = await wasmPart('membrane', compile('build', 'membrane-frontend'));
+// The console's crate with its default features is also the renderer of Markdown.
+const markdown = await wasmPart(
+  'markdown', compile('rustc', 'membrane-app', '--lib', '--crate-type', 'cdylib'),
+);
 
 const style = await part('style', digest(files(join(root, 'style')), tools), async (work) => {
   await esbuild.build({
@@ -157,22 +169,24 @@ const statics = await part('public', digest(files(join(here, 'public')), tools),
   }
 });
 
-if (wasm.fresh || style.fresh || statics.fresh || !existsSync(site)) {
+const parts = [wasm, markdown, style, statics];
+if (parts.some(({ fresh }) => fresh) || !existsSync(site)) {
   const next = join(target, 'site.next');
   rmSync(next, { recursive: true, force: true });
   cpSync(statics.dir, next, { recursive: true });
-  cpSync(wasm.dir, join(next, 'pkg'), { recursive: true });
-  cpSync(style.dir, join(next, 'pkg'), { recursive: true });
+  for (const { dir } of [wasm, markdown, style]) cpSync(dir, join(next, 'pkg'), { recursive: true });
   rmSync(site, { recursive: true, force: true });
   renameSync(next, site);
 }
 
-let total = 0;
+const kB = (bytes) => (bytes / 1000).toFixed(1);
+let first = 0;
 for (const path of files(site).filter((file) => file.endsWith('.br'))) {
-  const packed = statSync(path).size;
-  total += packed;
-  const raw = statSync(path.slice(0, -3)).size;
-  const name = relative(site, path.slice(0, -3)).padEnd(24);
-  console.log(`${name} ${(raw / 1000).toFixed(1).padStart(8)} kB ${(packed / 1000).toFixed(1).padStart(7)} kB br`);
+  const [packed, raw] = [statSync(path).size, statSync(path.slice(0, -3)).size];
+  const name = relative(site, path.slice(0, -3));
+  const later = name.startsWith('pkg/markdown');
+  if (!later && /\.(wasm|js|css)$/.test(name)) first += packed;
+  const sizes = `${kB(raw).padStart(8)} kB ${kB(packed).padStart(7)} kB br`;
+  console.log(`${name.padEnd(24)} ${sizes}${later ? ', when needed' : ''}`);
 }
-console.log(`${site}: ${(total / 1000).toFixed(1)} kB brotli`);
+console.log(`${site}: ${kB(first)} kB brotli on a first page; its budget is ${FIRST_PAGE_KB} kB`);

@@ -51,9 +51,15 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 fn Start(options: LeptosOptions, nonce: Option<leptos::nonce::Nonce>) -> impl IntoView {
     let files = format!("/{}/{}", options.site_pkg_dir, options.output_name);
     let (script, module) = (format!("{files}.js"), format!("{files}_bg.wasm"));
+    let markdown = format!("/{}/markdown", options.site_pkg_dir);
+    let (renderer, renderer_module) = (format!("{markdown}.js"), format!("{markdown}_bg.wasm"));
     let start = format!(
         "import start, {{ hydrate }} from {script:?}; \
-         await start({{ module_or_path: {module:?} }}); hydrate();"
+         await start({{ module_or_path: {module:?} }}); \
+         hydrate(async () => {{ \
+         const renderer = await import({renderer:?}); \
+         await renderer.default({{ module_or_path: {renderer_module:?} }}); \
+         return renderer.render; }});"
     );
     view! {
         <link rel="modulepreload" href=script nonce=nonce.clone() />

@@ -185,6 +185,20 @@ pub fn path(path: &str) -> &str {
     }
 }
 
+/// Adds text to HTML, for an element or a quoted attribute.
+pub fn escape(text: &str, html: &mut String) {
+    for letter in text.chars() {
+        match letter {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,8 +9,10 @@ mod context;
 pub mod diff;
 pub mod format;
 mod live;
+#[cfg(feature = "markdown")]
 pub mod markdown;
 pub mod pages;
+mod renderer;
 pub mod tool_input;
 pub mod transcript;
 mod upload;
@@ -19,3 +21,5 @@ mod words;
 pub use app::App;
 #[cfg(feature = "ssr")]
 pub use app::shell;
+#[cfg(not(feature = "markdown"))]
+pub use renderer::Renderer;

@@ -10,8 +10,13 @@ use comrak::{
     nodes::{ListType, NodeLink, NodeList, NodeValue, TableAlignment},
     parse_document,
 };
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::format::escape;
 
 /// Renders Markdown as HTML that is safe to insert.
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen)]
 pub fn render(source: &str) -> String {
     let arena = Arena::new();
     let mut options = Options::default();
@@ -29,20 +34,6 @@ pub fn render(source: &str) -> String {
         }
     }
     html
-}
-
-/// Text as HTML.
-pub fn escape(text: &str, html: &mut String) {
-    for letter in text.chars() {
-        match letter {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
-        }
-    }
 }
 
 fn open(html: &mut String, node: Node<'_>) {

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::markdown;
+use crate::renderer;
 
 /// Renders Markdown. The buttons of its code blocks are served by the transcript around it.
 #[component]
@@ -11,5 +11,5 @@ pub fn MarkdownView(
     #[prop(into)]
     source: Signal<String>,
 ) -> impl IntoView {
-    view! { <div class="md" inner_html=move || source.with(|source| markdown::render(source))></div> }.into_any()
+    view! { <div class="md" inner_html=renderer::html(source)></div> }.into_any()
 }
