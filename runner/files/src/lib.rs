@@ -2,9 +2,10 @@
 //! files in one, always beneath a directory handle.
 //!
 //! Owns the rules for what a tree may contain (paths, links, kinds, sizes) and the promise that an
-//! import happens whole or not at all. It must not know gRPC, SQL, async, the environment or the
-//! clock. Archives are read strictly: every byte of the file must be accounted for by exactly one
-//! interpretation, so that no two programs can see two different trees in one archive.
+//! import happens whole or not at all; and the store of contents that tells what changed in a tree
+//! and puts it back. It must not know gRPC, SQL, async, the environment or the clock. Archives are
+//! read strictly: every byte of the file must be accounted for by exactly one interpretation, so
+//! that no two programs can see two different trees in one archive.
 
 mod archive;
 mod directory;

@@ -74,9 +74,12 @@ impl<'scope> Workers<'scope> {
         Ok(Self { jobs, threads })
     }
 
-    /// Hands a file over, waiting for room. After a failure nobody takes it; `finish` tells.
-    pub(super) fn hash(&self, job: Job) {
-        let _ = self.jobs.send(job);
+    /// Hands a file over, waiting for room.
+    ///
+    /// # Errors
+    /// When all workers have stopped after a failure; `finish` tells which.
+    pub(super) fn hash(&self, job: Job) -> Result<(), ScanError> {
+        self.jobs.send(job).map_err(|_| ScanError::Stopped)
     }
 
     /// Waits until everything is read.

@@ -1,7 +1,10 @@
 //! The content-addressed store: what it keeps, what it sees of a tree, and what it lets go.
 
 mod blobs;
+mod changes;
+mod collecting;
 mod manifests;
+mod restoring;
 mod scanning;
 
 use crate::support::{Place, open};

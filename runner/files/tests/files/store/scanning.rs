@@ -200,6 +200,38 @@ fn what_breaks_a_limit_is_skipped_or_refused() {
 }
 
 #[test]
+fn a_store_that_fails_ends_a_scan() {
+    let workspace = Workspace::new();
+    for n in 0..500 {
+        workspace.write(&n.to_string(), &n.to_string());
+    }
+    fs::remove_dir(workspace.place.path().join("tmp")).expect("removed");
+    let mut cache = StatCache::default();
+    let options = ScanOptions::default();
+    let tree = &workspace.tree.handle;
+    let scan = scan(tree, &workspace.store, &mut cache, later(), &options);
+    assert!(matches!(scan, Err(ScanError::Store(_))));
+}
+
+#[test]
+fn a_name_that_is_too_deep_for_any_path_does_not_hide_its_neighbours() {
+    let workspace = Workspace::new();
+    let mut deep = workspace.tree.handle.try_clone().expect("a handle");
+    let name = "d".repeat(200);
+    for _ in 0..20 {
+        deep.create_dir(&name).expect("a directory");
+        deep = deep.open_dir(&name).expect("a directory");
+    }
+    deep.write("a".repeat(100), "x").expect("a file");
+    deep.write("b", "x").expect("a file");
+    let manifest = workspace.manifest();
+    let last = listing(&manifest).pop().expect("entries");
+    assert!(last.ends_with("/b"));
+    assert_eq!(manifest.skipped().len(), 1);
+    assert!(last.starts_with(&manifest.skipped()[0].path.to_string()));
+}
+
+#[test]
 fn any_name_that_linux_takes_comes_through() {
     let workspace = Workspace::new();
     let long = "n".repeat(255);
