@@ -10,9 +10,10 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "membrane/v1/account.proto",
     "membrane/v1/event.proto",
+    "membrane/v1/file.proto",
     "membrane/v1/session.proto",
     "membrane/v1/workspace.proto",
 ];

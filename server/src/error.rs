@@ -1,7 +1,7 @@
 //! The one error of the server's inside, and its exhaustive translation to a gRPC status with rich
 //! details. Internal text stays here: it is logged once and never leaves.
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use thiserror::Error;
 use tonic::{Code, Status};
@@ -43,7 +43,7 @@ pub enum Error {
     StaleEtag,
     /// There is one already.
     #[error("{0} already exists")]
-    AlreadyExists(&'static str),
+    AlreadyExists(Cow<'static, str>),
     /// A limit is reached; reason and sentence.
     #[error("{message}")]
     Exhausted {

@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod db;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod grpc;
 pub mod id;
 pub mod page;

@@ -25,6 +25,7 @@ use crate::{
     credentials::Authenticator,
     db::Database,
     events::{EventLog, Watchers},
+    files::Files,
     providers::{self, Providers},
     sessions::{self, Sessions},
     vault::Vault,
@@ -54,6 +55,8 @@ pub struct App {
     pub authority: Authority,
     /// Workspaces' directories.
     pub places: Places,
+    /// Workspaces' files.
+    pub files: Files,
     /// Keys and model clients.
     pub providers: Providers,
     /// Where tools run.
@@ -112,6 +115,7 @@ impl Server {
             config: Arc::new(config),
             database,
             log,
+            files: Files::new(places.clone(), clock.clone()),
             clock,
             places,
             providers,
@@ -188,6 +192,8 @@ impl App {
                 "removed directories that no workspace owns"
             );
         }
+        let files = self.files.clone();
+        tokio::task::spawn_blocking(move || files.recover(known)).await?;
         let ended = self.sessions.recover().await?;
         if ended > 0 {
             tracing::info!(

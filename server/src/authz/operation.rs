@@ -50,6 +50,14 @@ pub enum Operation {
     ManageProviderKeys,
     /// Spend a request on testing the provider.
     TestProvider,
+    /// List and read files.
+    ReadFiles,
+    /// Write, move, copy, delete and restore files, and begin and finish uploads.
+    ChangeFiles,
+    /// Send the bytes of an upload that was begun, or ask how far it came.
+    SendUpload,
+    /// Delete for good what is in the trash.
+    EmptyTrash,
     /// Read sessions and their events.
     ReadSession,
     /// Create a session.
@@ -78,11 +86,14 @@ impl Operation {
             | Self::ListWorkspaces => Need::User,
             Self::CreateApiToken => Need::Interactive,
             Self::ListUsers | Self::CreateUser | Self::UpdateUser => Need::Administrator,
-            Self::ReadWorkspace | Self::LeaveWorkspace | Self::ReadSession => {
+            Self::ReadWorkspace | Self::LeaveWorkspace | Self::ReadFiles | Self::ReadSession => {
                 Need::Role(Role::Viewer)
             }
             Self::UpdateWorkspace
             | Self::TestProvider
+            | Self::ChangeFiles
+            | Self::SendUpload
+            | Self::EmptyTrash
             | Self::CreateSession
             | Self::UpdateSession
             | Self::DeleteSession
@@ -105,6 +116,9 @@ impl Operation {
                 | Self::ListUsers
                 | Self::ListWorkspaces
                 | Self::ReadWorkspace
+                | Self::ReadFiles
+                // Beginning and finishing it is written down, not each piece.
+                | Self::SendUpload
                 | Self::ReadSession
         )
     }

@@ -31,7 +31,7 @@ impl Database {
     ) -> Result<user::Model, Error> {
         let transaction = self.begin().await?;
         if find_user(&transaction, name).await?.is_some() {
-            return Err(Error::AlreadyExists("a user of this name"));
+            return Err(Error::AlreadyExists("a user of this name".into()));
         }
         let model = user::Model {
             id: UserId::new().0,

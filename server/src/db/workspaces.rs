@@ -64,6 +64,26 @@ impl Database {
         requests::earlier(&transaction, &key).await
     }
 
+    /// Remembers what a call with this key has made outside the database. Answers what is valid:
+    /// that, or what an equal call that was faster has made.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the key was used for something else.
+    pub async fn remember_request(
+        &self,
+        key: RequestKey,
+        made: uuid::Uuid,
+        now: Millis,
+    ) -> Result<uuid::Uuid, Error> {
+        let transaction = self.begin().await?;
+        if let Some(earlier) = requests::earlier(&transaction, &key).await? {
+            return Ok(earlier);
+        }
+        requests::remember(&transaction, &key, made, now).await?;
+        transaction.commit().await?;
+        Ok(made)
+    }
+
     /// A workspace as one user sees it; `None` if they are no member.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 
 use membrane_proto::v1::{
     account_service_server::AccountServiceServer, event_service_server::EventServiceServer,
-    session_service_server::SessionServiceServer, workspace_service_server::WorkspaceServiceServer,
+    file_service_server::FileServiceServer, session_service_server::SessionServiceServer,
+    workspace_service_server::WorkspaceServiceServer,
 };
 use tonic::{Request, Status, service::Routes};
 
@@ -18,6 +19,7 @@ mod account;
 pub mod decode;
 pub mod encode;
 mod event;
+mod file;
 mod session;
 mod workspace;
 
@@ -50,11 +52,12 @@ pub fn routes(app: &App) -> Routes {
         session::Service(app.clone())
     ))
     .add_service(limited!(EventServiceServer, event::Service(app.clone())))
+    .add_service(limited!(FileServiceServer, file::Service(app.clone())))
 }
 
 impl App {
     /// A permit for something in the workspace of this id. Nobody learns whether it is an id.
-    async fn permit_in(
+    pub(crate) async fn permit_in(
         &self,
         caller: Option<&Principal>,
         operation: Operation,

@@ -65,10 +65,11 @@ fn public_services() -> Router {
 }
 
 /// Names for the health service; the empty one is the server as a whole.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     "membrane.v1.AccountService",
     "membrane.v1.EventService",
+    "membrane.v1.FileService",
     "membrane.v1.SessionService",
     "membrane.v1.WorkspaceService",
 ];

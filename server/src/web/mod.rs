@@ -13,6 +13,7 @@ mod api;
 mod auth;
 mod browser;
 mod console;
+mod files;
 mod health;
 mod import;
 mod log;
@@ -24,11 +25,13 @@ pub use problem::Problem;
 
 /// Every plain HTTP route beside the console's pages and files: method and path. The authorisation
 /// matrix covers each of them.
-pub const ROUTES: [(&str, &str); 4] = [
+pub const ROUTES: [(&str, &str); 6] = [
     ("GET", "/health"),
     ("POST", "/auth/exchange"),
     ("POST", "/auth/sign-out"),
     ("POST", "/workspaces/import"),
+    ("GET", "/workspaces/{id}/files/raw"),
+    ("GET", "/workspaces/{id}/files/archive"),
 ];
 
 /// The whole of the port.
@@ -38,6 +41,8 @@ pub fn router(app: &App) -> Router {
         .route("/auth/exchange", post(auth::exchange))
         .route("/auth/sign-out", post(auth::sign_out))
         .route("/workspaces/import", post(import::import))
+        .route("/workspaces/{id}/files/raw", get(files::raw))
+        .route("/workspaces/{id}/files/archive", get(files::archive))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .fallback_service(console::router(app))
         .with_state(app.clone());

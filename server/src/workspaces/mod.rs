@@ -67,6 +67,20 @@ impl Places {
         }
     }
 
+    /// A handle on the directory that holds everything of a workspace.
+    ///
+    /// # Errors
+    /// The file system's own; `NotFound` when the workspace is gone.
+    pub fn base(&self, id: WorkspaceId) -> io::Result<Dir> {
+        Dir::open_ambient_dir(self.root.join(id.to_string()), ambient_authority())
+    }
+
+    /// The directory of a workspace's unfinished uploads, which may not exist yet.
+    #[must_use]
+    pub fn uploads(&self, id: WorkspaceId) -> PathBuf {
+        self.root.join(id.to_string()).join("uploads")
+    }
+
     /// Makes the empty directories of a new workspace.
     ///
     /// # Errors
@@ -205,7 +219,8 @@ impl Drop for Upload {
     }
 }
 
-fn refused(error: ArchiveError) -> Error {
+/// An archive's refusal as the server's error.
+pub(crate) fn refused(error: ArchiveError) -> Error {
     let reason = error.reason();
     let message = error.to_string();
     match error.fault() {

@@ -138,6 +138,7 @@ impl App {
             self.sessions.interrupt(*session).await;
         }
         self.database.delete_workspace(id, read_version).await?;
+        self.files.forget(id);
         for session in sessions {
             self.sessions.forget(session).await;
         }

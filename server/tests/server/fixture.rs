@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use membrane_proto::v1::{
     self as proto, account_service_client::AccountServiceClient,
-    event_service_client::EventServiceClient, session_service_client::SessionServiceClient,
-    workspace_service_client::WorkspaceServiceClient,
+    event_service_client::EventServiceClient, file_service_client::FileServiceClient,
+    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
 };
 use membrane_server::{
     authz::Role,
@@ -249,6 +249,10 @@ impl Caller {
 
     pub fn events(&self) -> EventServiceClient<Intercepted> {
         EventServiceClient::new(self.service())
+    }
+
+    pub fn files(&self) -> FileServiceClient<Intercepted> {
+        FileServiceClient::new(self.service())
     }
 
     /// A new workspace with the demo provider.

@@ -5,7 +5,9 @@
 
 mod browser_safety;
 mod creating;
+mod downloads;
 mod errors;
+mod files;
 mod fixture;
 mod matrix;
 mod providers;

@@ -17,6 +17,12 @@ use crate::{
     wire,
 };
 
+mod accounts;
+mod files;
+mod routes;
+mod sessions;
+mod workspaces;
+
 /// Who gets through, said independently of the server's own table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Allowed {
@@ -40,20 +46,19 @@ struct Place {
     session: String,
     victim: String,
     token: String,
+    /// Something in the trash.
+    trashed: String,
+    /// An upload of which everything has arrived.
+    upload: String,
 }
 
 type Build = fn(&Place) -> Vec<Bytes>;
 
+/// A method, who gets through, and a request that succeeds for them.
+type Method = (&'static str, Allowed, Build);
+
 fn one(message: impl Message) -> Vec<Bytes> {
     vec![message.encode_to_vec().into()]
-}
-
-fn workspace_of(place: &Place) -> proto::Workspace {
-    proto::Workspace {
-        id: place.workspace.clone(),
-        name: "renamed".to_owned(),
-        ..Default::default()
-    }
 }
 
 fn mask(path: &str) -> Option<prost_types::FieldMask> {
@@ -62,227 +67,16 @@ fn mask(path: &str) -> Option<prost_types::FieldMask> {
     })
 }
 
-/// The whole matrix: method, who gets through, and a request that succeeds for them.
-const MATRIX: &[(&str, Allowed, Build)] = &[
-    ("AccountService/GetMe", Allowed::Users, |_| {
-        one(proto::GetMeRequest {})
-    }),
-    ("AccountService/CreateApiToken", Allowed::Browsers, |_| {
-        one(proto::CreateApiTokenRequest {
-            name: "new".to_owned(),
-            lifetime_days: 1,
-        })
-    }),
-    ("AccountService/ListApiTokens", Allowed::Users, |_| {
-        one(proto::ListApiTokensRequest::default())
-    }),
-    ("AccountService/DeleteApiToken", Allowed::Users, |place| {
-        one(proto::DeleteApiTokenRequest {
-            api_token_id: place.token.clone(),
-        })
-    }),
-    ("AccountService/ListUsers", Allowed::Administrators, |_| {
-        one(proto::ListUsersRequest::default())
-    }),
-    ("AccountService/CreateUser", Allowed::Administrators, |_| {
-        one(proto::CreateUserRequest {
-            name: Uuid::new_v4().to_string(),
-            administrator: false,
-        })
-    }),
-    (
-        "AccountService/UpdateUser",
-        Allowed::Administrators,
-        |place| {
-            one(proto::UpdateUserRequest {
-                user_id: place.victim.clone(),
-                disabled: Some(false),
-                administrator: None,
-            })
-        },
-    ),
-    ("WorkspaceService/CreateWorkspace", Allowed::Users, |_| {
-        one(proto::CreateWorkspaceRequest {
-            name: "new".to_owned(),
-            ..Default::default()
-        })
-    }),
-    ("WorkspaceService/ImportWorkspace", Allowed::Users, |_| {
-        use proto::import_workspace_request::Part;
-        let header = proto::CreateWorkspaceRequest {
-            name: "new".to_owned(),
-            ..Default::default()
-        };
-        let parts = [Part::Header(header), Part::Chunk(EMPTY_ZIP.into())];
-        parts
-            .into_iter()
-            .flat_map(|part| one(proto::ImportWorkspaceRequest { part: Some(part) }))
-            .collect()
-    }),
-    ("WorkspaceService/GetWorkspace", Allowed::Viewers, |place| {
-        one(proto::GetWorkspaceRequest {
-            workspace_id: place.workspace.clone(),
-        })
-    }),
-    ("WorkspaceService/ListWorkspaces", Allowed::Users, |_| {
-        one(proto::ListWorkspacesRequest::default())
-    }),
-    (
-        "WorkspaceService/UpdateWorkspace",
-        Allowed::Editors,
-        |place| {
-            one(proto::UpdateWorkspaceRequest {
-                workspace: Some(workspace_of(place)),
-                update_mask: mask("name"),
-                etag: String::new(),
-            })
-        },
-    ),
-    (
-        "WorkspaceService/DeleteWorkspace",
-        Allowed::Owners,
-        |place| {
-            one(proto::DeleteWorkspaceRequest {
-                workspace_id: place.workspace.clone(),
-                etag: String::new(),
-            })
-        },
-    ),
-    ("WorkspaceService/ListMembers", Allowed::Viewers, |place| {
-        one(proto::ListMembersRequest {
-            workspace_id: place.workspace.clone(),
-            ..Default::default()
-        })
-    }),
-    ("WorkspaceService/SetMember", Allowed::Owners, |place| {
-        one(proto::SetMemberRequest {
-            workspace_id: place.workspace.clone(),
-            user_id: place.victim.clone(),
-            role: proto::Role::Viewer.into(),
-        })
-    }),
-    ("WorkspaceService/RemoveMember", Allowed::Owners, |place| {
-        one(proto::RemoveMemberRequest {
-            workspace_id: place.workspace.clone(),
-            user_id: place.victim.clone(),
-        })
-    }),
-    (
-        "WorkspaceService/ListProviderKeys",
-        Allowed::Viewers,
-        |place| {
-            one(proto::ListProviderKeysRequest {
-                workspace_id: place.workspace.clone(),
-            })
-        },
-    ),
-    (
-        "WorkspaceService/SetProviderKey",
-        Allowed::Owners,
-        |place| {
-            one(proto::SetProviderKeyRequest {
-                workspace_id: place.workspace.clone(),
-                provider: proto::Provider::Anthropic.into(),
-                key: "a-key".to_owned(),
-            })
-        },
-    ),
-    (
-        "WorkspaceService/DeleteProviderKey",
-        Allowed::Owners,
-        |place| {
-            one(proto::DeleteProviderKeyRequest {
-                workspace_id: place.workspace.clone(),
-                provider: proto::Provider::Anthropic.into(),
-            })
-        },
-    ),
-    ("WorkspaceService/TestProvider", Allowed::Editors, |place| {
-        one(proto::TestProviderRequest {
-            workspace_id: place.workspace.clone(),
-        })
-    }),
-    ("SessionService/CreateSession", Allowed::Editors, |place| {
-        one(proto::CreateSessionRequest {
-            workspace_id: place.workspace.clone(),
-            ..Default::default()
-        })
-    }),
-    ("SessionService/GetSession", Allowed::Viewers, |place| {
-        one(proto::GetSessionRequest {
-            session_id: place.session.clone(),
-        })
-    }),
-    ("SessionService/ListSessions", Allowed::Viewers, |place| {
-        one(proto::ListSessionsRequest {
-            workspace_id: place.workspace.clone(),
-            ..Default::default()
-        })
-    }),
-    ("SessionService/UpdateSession", Allowed::Editors, |place| {
-        one(proto::UpdateSessionRequest {
-            session: Some(proto::Session {
-                id: place.session.clone(),
-                title: "renamed".to_owned(),
-                ..Default::default()
-            }),
-            update_mask: mask("title"),
-            etag: String::new(),
-        })
-    }),
-    ("SessionService/DeleteSession", Allowed::Editors, |place| {
-        one(proto::DeleteSessionRequest {
-            session_id: place.session.clone(),
-        })
-    }),
-    ("SessionService/SendMessage", Allowed::Editors, |place| {
-        one(proto::SendMessageRequest {
-            session_id: place.session.clone(),
-            text: "!say hello".to_owned(),
-            request_id: String::new(),
-        })
-    }),
-    (
-        "SessionService/InterruptSession",
-        Allowed::Editors,
-        |place| {
-            one(proto::InterruptSessionRequest {
-                session_id: place.session.clone(),
-            })
-        },
-    ),
-    // Allowed callers are told that there is no such request: there is none to answer.
-    (
-        "SessionService/ResolvePermission",
-        Allowed::Editors,
-        |place| {
-            one(proto::ResolvePermissionRequest {
-                session_id: place.session.clone(),
-                permission_request_id: Uuid::new_v4().to_string(),
-                decision: proto::PermissionDecision::Allow.into(),
-                reason: String::new(),
-            })
-        },
-    ),
-    ("EventService/ListEvents", Allowed::Viewers, |place| {
-        one(proto::ListEventsRequest {
-            stream: format!("sessions/{}", place.session),
-            ..Default::default()
-        })
-    }),
-    ("EventService/Watch", Allowed::Viewers, |place| {
-        let cursor = proto::StreamCursor {
-            stream: format!("sessions/{}", place.session),
-            after_sequence: 0,
-        };
-        one(proto::WatchRequest {
-            cursors: vec![cursor],
-        })
-    }),
-];
-
-/// An archive with nothing in it.
-const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+/// The whole matrix.
+fn matrix() -> impl Iterator<Item = &'static Method> {
+    let services = [
+        accounts::METHODS,
+        workspaces::METHODS,
+        sessions::METHODS,
+        files::METHODS,
+    ];
+    services.into_iter().flatten()
+}
 
 struct Cast {
     callers: Vec<(&'static str, Caller)>,
@@ -365,6 +159,7 @@ async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
         .remove_member(id, cast.former.id)
         .await
         .expect("removed");
+    let (trashed, upload) = files::furnish(server, id).await;
     let victim = server.user(&Uuid::new_v4().to_string()).await;
     server.set_role(&workspace, &victim, Role::Viewer).await;
     Place {
@@ -372,6 +167,8 @@ async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
         workspace,
         victim: victim.id.to_string(),
         token: token_of(server, caller).await,
+        trashed,
+        upload,
     }
 }
 
@@ -428,14 +225,13 @@ fn expected(allowed: Allowed, caller: &str) -> Code {
 async fn every_method_lets_through_exactly_whom_it_should() {
     let server = TestServer::start().await;
     let cast = cast(&server).await;
-    let listed: Vec<String> = MATRIX
-        .iter()
+    let listed: Vec<String> = matrix()
         .map(|(method, ..)| format!("/membrane.v1.{method}"))
         .collect();
     for method in wire::methods() {
         assert!(listed.contains(&method), "{method} is not in the matrix");
     }
-    for (method, allowed, build) in MATRIX {
+    for (method, allowed, build) in matrix() {
         for (name, caller) in &cast.callers {
             let place = place(&server, &cast, caller).await;
             let answer = wire::call(caller, &format!("/membrane.v1.{method}"), build(&place)).await;
@@ -456,7 +252,7 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
     let server = TestServer::start().await;
     let cast = cast(&server).await;
     let (_, stranger) = &cast.callers[4];
-    for (method, allowed, build) in MATRIX {
+    for (method, allowed, build) in matrix() {
         if !matches!(
             allowed,
             Allowed::Viewers | Allowed::Editors | Allowed::Owners
@@ -469,6 +265,8 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
             session: Uuid::new_v4().to_string(),
             victim: place.victim.clone(),
             token: place.token.clone(),
+            trashed: place.trashed.clone(),
+            upload: place.upload.clone(),
         };
         let path = format!("/membrane.v1.{method}");
         let foreign = wire::call(stranger, &path, build(&place))

@@ -1,0 +1,171 @@
+//! Listing and changing the tree.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use membrane_files::root::{Condition, Place};
+use membrane_proto::v1 as proto;
+
+use super::{FILES, Service, encode, etag};
+use crate::{
+    authz::{Operation, Principal},
+    error::Error,
+    files::parse_path,
+};
+
+const DEFAULT_PAGE: usize = 500;
+const MAX_PAGE: usize = 2_000;
+/// Largest file that is written in one message, in bytes.
+const MAX_CONTENT: usize = 3 << 20;
+
+impl Service {
+    pub(super) async fn list(
+        &self,
+        caller: Option<Principal>,
+        request: proto::ListFilesRequest,
+    ) -> Result<proto::ListFilesResponse, Error> {
+        let id = &request.workspace_id;
+        let permit = self
+            .permit(caller.as_ref(), Operation::ReadFiles, id)
+            .await?;
+        let path = parse_path("path", &request.path)?;
+        let size = page_size(request.page_size)?;
+        let after = parse_token(&request.page_token)?;
+        let list = move |root: &membrane_files::root::Root| root.list(&path, after.as_ref(), size);
+        let listing = self.0.files.read(permit.workspace, list).await?;
+        Ok(proto::ListFilesResponse {
+            files: listing.entries.iter().map(encode).collect(),
+            next_page_token: listing.next.map(format_token).unwrap_or_default(),
+        })
+    }
+
+    pub(super) async fn get(
+        &self,
+        caller: Option<Principal>,
+        request: proto::GetFileRequest,
+    ) -> Result<proto::GetFileResponse, Error> {
+        let id = &request.workspace_id;
+        let permit = self
+            .permit(caller.as_ref(), Operation::ReadFiles, id)
+            .await?;
+        let path = parse_path("path", &request.path)?;
+        let stat = self
+            .0
+            .files
+            .read(permit.workspace, move |root| root.stat(&path));
+        let file = Some(encode(&stat.await?));
+        Ok(proto::GetFileResponse { file })
+    }
+
+    pub(super) async fn write(
+        &self,
+        caller: Option<Principal>,
+        request: proto::WriteFileRequest,
+    ) -> Result<proto::WriteFileResponse, Error> {
+        let id = &request.workspace_id;
+        let permit = self
+            .permit(caller.as_ref(), Operation::ChangeFiles, id)
+            .await?;
+        let path = parse_path("path", &request.path)?;
+        let condition = condition(&request)?;
+        let content = request.content;
+        if content.len() > MAX_CONTENT {
+            return Err(Error::invalid(
+                "content",
+                "must have at most 3 MiB; upload it",
+            ));
+        }
+        let write = self.0.files.change(permit.workspace, move |root| {
+            root.write(&path, &content, &condition)
+        });
+        let file = Some(encode(&write.await?));
+        Ok(proto::WriteFileResponse { file })
+    }
+
+    pub(super) async fn create(
+        &self,
+        caller: Option<Principal>,
+        request: proto::CreateDirectoryRequest,
+    ) -> Result<proto::CreateDirectoryResponse, Error> {
+        let id = &request.workspace_id;
+        let permit = self
+            .permit(caller.as_ref(), Operation::ChangeFiles, id)
+            .await?;
+        let path = parse_path("path", &request.path)?;
+        let create = move |root: &membrane_files::root::Root| root.create_directory(&path);
+        let entry = self.0.files.change(permit.workspace, create).await?;
+        let file = Some(encode(&entry));
+        Ok(proto::CreateDirectoryResponse { file })
+    }
+
+    pub(super) async fn rename(
+        &self,
+        caller: Option<Principal>,
+        request: proto::MoveFileRequest,
+    ) -> Result<proto::MoveFileResponse, Error> {
+        let id = &request.workspace_id;
+        let permit = self
+            .permit(caller.as_ref(), Operation::ChangeFiles, id)
+            .await?;
+        let from = parse_path("path", &request.path)?;
+        let to = parse_path("new_path", &request.new_path)?;
+        let etag = etag(&request.etag);
+        let rename = self.0.files.change(permit.workspace, move |root| {
+            root.rename(&from, &to, etag.as_ref())
+        });
+        let file = Some(encode(&rename.await?));
+        Ok(proto::MoveFileResponse { file })
+    }
+
+    pub(super) async fn copy(
+        &self,
+        caller: Option<Principal>,
+        request: proto::CopyFileRequest,
+    ) -> Result<proto::CopyFileResponse, Error> {
+        let id = &request.workspace_id;
+        let permit = self
+            .permit(caller.as_ref(), Operation::ChangeFiles, id)
+            .await?;
+        let from = parse_path("path", &request.path)?;
+        let to = parse_path("new_path", &request.new_path)?;
+        let copy = move |root: &membrane_files::root::Root| root.copy(&from, &to);
+        let entry = self.0.files.change(permit.workspace, copy).await?;
+        let file = Some(encode(&entry));
+        Ok(proto::CopyFileResponse { file })
+    }
+}
+
+fn condition(request: &proto::WriteFileRequest) -> Result<Condition, Error> {
+    match (etag(&request.etag), request.create_only) {
+        (Some(_), true) => Err(Error::invalid(
+            "create_only",
+            "contradicts an etag, which only a file that is there has",
+        )),
+        (Some(etag), false) => Ok(Condition::Unchanged(etag)),
+        (None, true) => Ok(Condition::Absent),
+        (None, false) => Ok(Condition::None),
+    }
+}
+
+fn page_size(size: i32) -> Result<usize, Error> {
+    match usize::try_from(size) {
+        Ok(0) => Ok(DEFAULT_PAGE),
+        Ok(size) => Ok(size.min(MAX_PAGE)),
+        Err(_) => Err(Error::invalid("page_size", "must not be negative")),
+    }
+}
+
+fn format_token(place: Place) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode([&[FILES], &place.to_bytes()[..]].concat())
+}
+
+fn parse_token(token: &str) -> Result<Option<Place>, Error> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    let place = match bytes.split_first() {
+        Some((&FILES, place)) => Place::from_bytes(place),
+        _ => None,
+    };
+    let invalid = || Error::invalid("page_token", "is not a token that this list gave");
+    place.map(Some).ok_or_else(invalid)
+}
