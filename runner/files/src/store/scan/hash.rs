@@ -1,6 +1,6 @@
 //! Reading files on two threads while the walk goes on.
 
-use super::{ScanError, is_executable};
+use super::{ScanError, is_executable, size};
 use crate::store::blobs::Store;
 use crate::store::cache::Stamp;
 use crate::store::digest::Digest;
@@ -136,11 +136,12 @@ impl Worker<'_> {
             Err(error) => return Err(error),
         };
         let after = fstat(&job.file).ok().and_then(|stat| Stamp::of(&stat));
+        let whole = matches!(outcome, Ok((_, bytes)) if bytes == size(&job.stat));
         Ok(Hashed {
             path: job.path,
             outcome,
             executable: is_executable(&job.stat),
-            stamp: before.filter(|stamp| after == Some(*stamp)),
+            stamp: before.filter(|stamp| whole && after == Some(*stamp)),
         })
     }
 }

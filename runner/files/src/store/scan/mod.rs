@@ -171,3 +171,7 @@ fn nanoseconds(now: SystemTime) -> i128 {
 fn is_executable(stat: &Stat) -> bool {
     stat.st_mode & 0o100 != 0
 }
+
+fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}

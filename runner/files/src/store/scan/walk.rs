@@ -3,7 +3,7 @@
 use super::hash::{Job, Workers};
 use super::opened::{Opened, open};
 use super::presence::Presence;
-use super::{ScanError, ScanOptions, is_executable};
+use super::{ScanError, ScanOptions, is_executable, size};
 use crate::staging::RESERVED_NAMES;
 use crate::store::blobs::Store;
 use crate::store::cache::{Stamp, StatCache};
@@ -262,8 +262,4 @@ impl Walk<'_> {
         );
         Ok(true)
     }
-}
-
-fn size(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_size).unwrap_or(0)
 }

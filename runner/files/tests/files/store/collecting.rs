@@ -1,6 +1,6 @@
 //! What goes when nobody needs it, and what stays.
 
-use super::{Workspace, later, now};
+use super::{Ending, Workspace, later, now};
 use membrane_files::store::{Digest, StatCache, Store, StoreError, collect};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,6 +107,7 @@ fn what_is_put_while_others_collect_is_there() {
                 collect(&store, [], now(), MINUTE).expect("collected");
             }
         });
+        let _ending = Ending(&done);
         let store = open();
         for n in 0_u32..400 {
             let contents = (n % 7).to_le_bytes();
@@ -119,7 +120,6 @@ fn what_is_put_while_others_collect_is_there() {
                 file.set_modified(SystemTime::UNIX_EPOCH).expect("a time");
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert!(workspace.stored("tmp").is_empty());
 }

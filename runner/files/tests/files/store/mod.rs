@@ -12,6 +12,7 @@ use membrane_files::TreePath;
 use membrane_files::store::{Digest, Manifest, Node, Scan, ScanOptions, Store, scan};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// A tree and its store, beside each other.
@@ -58,6 +59,15 @@ impl Workspace {
     /// The names in a directory of the store.
     fn stored(&self, directory: &str) -> Vec<String> {
         names(&self.place.path().join(directory))
+    }
+}
+
+/// Tells another thread to end, also when this one fails.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
