@@ -103,13 +103,14 @@ impl Files {
         }
     }
 
-    /// Removes for good what was deleted long ago.
-    ///
-    /// # Errors
-    /// The file system's own.
-    pub async fn purge(&self, id: WorkspaceId) -> Result<u64, Error> {
+    /// Removes for good what was deleted long ago. What can't be removed is logged and tried again
+    /// the next time.
+    pub async fn purge(&self, id: WorkspaceId) {
         let before = self.clock.now() - TRASH_LIFETIME;
-        self.change(id, move |root| root.purge(Some(before))).await
+        let purged = self.change(id, move |root| root.purge(Some(before))).await;
+        if let Err(error) = purged {
+            tracing::warn!(workspace.id = %id, error.message = %error, "old things in a workspace's trash could not be removed");
+        }
     }
 
     /// To be called when somebody else, an agent for example, has changed the tree: how much it
@@ -141,7 +142,9 @@ impl Files {
 
     fn measured(&self, id: WorkspaceId) -> Result<Root, Error> {
         let root = self.root(id)?;
-        if self.usage(id).known().is_none() {
+        let usage = self.usage(id);
+        let _turn = usage.measuring();
+        if usage.known().is_none() {
             root.measure(self.announced(id)?)?;
         }
         Ok(root)

@@ -40,6 +40,8 @@ pub struct Usage {
     used: Mutex<Option<Amount>>,
     /// Held while something is checked and then changed.
     changing: Mutex<()>,
+    /// Held while the tree is measured.
+    measuring: Mutex<()>,
 }
 
 impl Usage {
@@ -50,6 +52,7 @@ impl Usage {
             quota,
             used: Mutex::default(),
             changing: Mutex::default(),
+            measuring: Mutex::default(),
         }
     }
 
@@ -68,6 +71,12 @@ impl Usage {
     #[must_use]
     pub fn known(&self) -> Option<Amount> {
         *self.used()
+    }
+
+    /// Waits until nobody else measures the same tree.
+    pub fn measuring(&self) -> MutexGuard<'_, ()> {
+        let turn = self.measuring.lock();
+        turn.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set(&self, used: Amount) {

@@ -25,7 +25,7 @@ impl Service {
             .await?;
         let path = parse_path("path", &request.path)?;
         let (etag, trash_id) = (etag(&request.etag), self.0.files.trash_id());
-        self.0.files.purge(permit.workspace).await?;
+        self.0.files.purge(permit.workspace).await;
         let delete = self.0.files.change(permit.workspace, move |root| {
             root.delete(&path, etag.as_ref(), trash_id)
         });

@@ -1,7 +1,7 @@
 //! Listing and changing the tree.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use membrane_files::root::{Condition, Place};
+use membrane_files::root::{Condition, Place, Root};
 use membrane_proto::v1 as proto;
 
 use super::{FILES, Service, encode, etag};
@@ -29,7 +29,7 @@ impl Service {
         let path = parse_path("path", &request.path)?;
         let size = page_size(request.page_size)?;
         let after = parse_token(&request.page_token)?;
-        let list = move |root: &membrane_files::root::Root| root.list(&path, after.as_ref(), size);
+        let list = move |root: &Root| root.list(&path, after.as_ref(), size);
         let listing = self.0.files.read(permit.workspace, list).await?;
         Ok(proto::ListFilesResponse {
             files: listing.entries.iter().map(encode).collect(),
@@ -90,7 +90,7 @@ impl Service {
             .permit(caller.as_ref(), Operation::ChangeFiles, id)
             .await?;
         let path = parse_path("path", &request.path)?;
-        let create = move |root: &membrane_files::root::Root| root.create_directory(&path);
+        let create = move |root: &Root| root.create_directory(&path);
         let entry = self.0.files.change(permit.workspace, create).await?;
         let file = Some(encode(&entry));
         Ok(proto::CreateDirectoryResponse { file })
@@ -126,7 +126,7 @@ impl Service {
             .await?;
         let from = parse_path("path", &request.path)?;
         let to = parse_path("new_path", &request.new_path)?;
-        let copy = move |root: &membrane_files::root::Root| root.copy(&from, &to);
+        let copy = move |root: &Root| root.copy(&from, &to);
         let entry = self.0.files.change(permit.workspace, copy).await?;
         let file = Some(encode(&entry));
         Ok(proto::CopyFileResponse { file })

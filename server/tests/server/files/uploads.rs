@@ -5,7 +5,7 @@ use std::io::Write as _;
 use futures::future::join_all;
 use membrane_files::root::Amount;
 use membrane_proto::v1 as proto;
-use membrane_server::authz::Role;
+use membrane_server::{authz::Role, clock::Clock, files::Files};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -282,6 +282,28 @@ async fn at_most_a_thousand_uploads_are_open() {
     );
     desk.cancel(&first.id).await;
     desk.begin(file("another", 1)).await.expect("room again");
+}
+
+#[tokio::test]
+async fn what_nobody_finished_or_brought_back_goes_in_time() {
+    const HOUR: i64 = 3_600_000;
+    let server = TestServer::start().await;
+    let desk = Desk::new(&server).await;
+    let upload = desk.begin(file("file", 1)).await.expect("begun");
+    desk.write("old", "x").await.expect("written");
+    desk.delete("old").await.expect("deleted");
+    let at = |time| Files::new(server.app.places.clone(), Clock::manual(time));
+    let now = server.app.clock.now();
+    let id = Uuid::parse_str(&upload.id).expect("an id");
+    assert!(at(now + 23 * HOUR).upload(desk.id(), id).await.is_ok());
+    assert!(at(now + 25 * HOUR).upload(desk.id(), id).await.is_err());
+    at(now + 23 * HOUR).recover([desk.id()]);
+    assert_eq!(desk.left(&server).len(), 2, "one file and one note");
+    let trash = on_disk(&server, &desk.workspace).with_file_name("trash");
+    at(now + 6 * 24 * HOUR).recover([desk.id()]);
+    assert_eq!((desk.left(&server).len(), names_in(&trash).len()), (0, 1));
+    at(now + 8 * 24 * HOUR).recover([desk.id()]);
+    assert_eq!(names_in(&trash).len(), 0);
 }
 
 /// E7: memory is bounded by the size of a piece, since nothing larger is ever sent.
