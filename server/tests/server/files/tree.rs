@@ -300,6 +300,60 @@ async fn a_directory_is_exported_as_an_archive() {
     assert_eq!(names, ["README", "empty/", "file", "readme"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_writers_who_read_the_same_one_wins() {
+    let server = TestServer::start().await;
+    let desk = Desk::new(&server).await;
+    let read = desk.write("file", "read by all").await.expect("written");
+    let texts: Vec<String> = (0..20).map(|n| format!("writer {n}")).collect();
+    let writes = texts
+        .iter()
+        .map(|text| desk.write_if("file", text, &read.etag, false));
+    let written = futures::future::join_all(writes).await;
+    let winners: Vec<usize> = (0..20).filter(|n| written[*n].is_ok()).collect();
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    let text = desk.read("file").await.expect("bytes");
+    assert_eq!(text, texts[winners[0]].as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archives_are_made_for_a_few_at_a_time_and_for_nobody_who_left() {
+    let server = TestServer::start().await;
+    let desk = Desk::new(&server).await;
+    let mut state = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(8 << 20)
+    .collect();
+    std::fs::write(on_disk(&server, &desk.workspace).join("noise"), noise).expect("a file");
+    let request = || proto::ExportFilesRequest {
+        workspace_id: desk.workspace.clone(),
+        path: String::new(),
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..16 {
+        waiting.push(
+            desk.user
+                .files()
+                .export_files(request())
+                .await
+                .expect("begun"),
+        );
+    }
+    let one_more = desk.user.files().export_files(request()).await;
+    refused(one_more.map(|_| ()), Code::ResourceExhausted, "EXPORTS");
+    drop(waiting);
+    let again = async {
+        while desk.export("").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let made = tokio::time::timeout(crate::fixture::CAP, again).await;
+    made.expect("the threads of those who left are free");
+}
+
 #[tokio::test]
 async fn twenty_thousand_entries_are_listed_without_gap_or_duplicate() {
     let server = TestServer::start().await;
