@@ -81,7 +81,6 @@ impl Root {
     /// # Errors
     /// The file system's own.
     pub fn recover(&self) -> Result<()> {
-        crate::staging::recover(&self.files)?;
         let staging = self.beside(STAGING)?;
         for name in names(&staging)? {
             if let Ok(staged) = staging.open_dir_nofollow(&name) {

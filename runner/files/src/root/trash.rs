@@ -140,12 +140,18 @@ impl Root {
     pub fn purge(&self, before: Option<i64>) -> Result<u64> {
         let trash = self.beside(TRASH)?;
         let mut purged = 0;
+        let mut failed = None;
         for id in ids(&trash)? {
-            if before.is_none_or(|before| id.time < before) {
-                purged += u64::from(self.purge_one(&trash, id)?);
+            if before.is_some_and(|before| id.time >= before) {
+                continue;
+            }
+            match self.purge_one(&trash, id) {
+                Ok(had_item) => purged += u64::from(had_item),
+                // One that can't be removed keeps no other.
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(purged)
+        failed.map_or(Ok(purged), Err)
     }
 
     fn purge_one(&self, trash: &Dir, id: TrashId) -> Result<bool> {

@@ -387,7 +387,10 @@ fn a_kill_in_the_middle_leaves_the_old_tree_or_the_new_one() {
         fs::create_dir_all(own.join(name)).expect("a directory");
         fs::write(own.join("into"), "d").expect("a file");
         fs::write(own.join(name).join("rest"), "y").expect("a file");
+        // Only a new workspace has an import in it; here the name is an agent's.
+        fs::create_dir(home.at(".membrane-import")).expect("a directory");
         home.root.recover().expect("recovered");
+        assert!(home.at(".membrane-import").exists());
         assert_eq!(home.names("d").len(), if placed { 2 } else { 1 });
         assert!(home.is_tidy());
     }
