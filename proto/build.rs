@@ -10,8 +10,9 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "membrane/v1/account.proto",
+    "membrane/v1/change.proto",
     "membrane/v1/event.proto",
     "membrane/v1/file.proto",
     "membrane/v1/session.proto",

@@ -48,6 +48,10 @@ id!(
     ApiTokenId
 );
 id!(
+    /// A change set.
+    ChangeSetId
+);
+id!(
     /// A permission request.
     PermissionRequestId
 );

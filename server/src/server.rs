@@ -20,6 +20,7 @@ use tonic::{
 
 use crate::{
     authz::Authority,
+    changes::Changes,
     clock::Clock,
     config::Config,
     credentials::Authenticator,
@@ -57,6 +58,8 @@ pub struct App {
     pub places: Places,
     /// Workspaces' files.
     pub files: Files,
+    /// What changes in them.
+    pub changes: Changes,
     /// Keys and model clients.
     pub providers: Providers,
     /// Where tools run.
@@ -99,11 +102,15 @@ impl Server {
         let log_stop = CancellationToken::new();
         let log_task = tokio::spawn(service.run(log_stop.clone()));
         let providers = open_providers(&config, &database, vault, &guard, &clock).await?;
+        let files = Files::new(places.clone(), clock.clone());
+        let changes = Changes::new(database.clone(), places.clone(), clock.clone());
         let sessions = Sessions::new(sessions::Dependencies {
             database: database.clone(),
             log: log.clone(),
             clock: clock.clone(),
             places: places.clone(),
+            files: files.clone(),
+            changes: changes.clone(),
             providers: providers.clone(),
             sandbox: sandbox.clone(),
         });
@@ -115,9 +122,10 @@ impl Server {
             config: Arc::new(config),
             database,
             log,
-            files: Files::new(places.clone(), clock.clone()),
             clock,
             places,
+            files,
+            changes,
             providers,
             sandbox,
             sessions,
@@ -138,6 +146,12 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let router = web::router(&self.app);
+        tokio::spawn(
+            self.app
+                .changes
+                .clone()
+                .keep_tidy(self.app.stopping.clone()),
+        );
         let ended = stop.clone();
         let app = self.app.clone();
         let winding_down = async move {
@@ -194,6 +208,7 @@ impl App {
         }
         let files = self.files.clone();
         tokio::task::spawn_blocking(move || files.recover(known)).await?;
+        self.changes.recover().await?;
         let ended = self.sessions.recover().await?;
         if ended > 0 {
             tracing::info!(

@@ -4,6 +4,7 @@
 pub mod api_token;
 pub mod audit;
 pub mod browser_session;
+pub mod change_set;
 pub mod event;
 pub mod login_link;
 pub mod member;

@@ -16,6 +16,7 @@ use crate::page::Keyset;
 
 mod accounts;
 mod audit;
+mod change_sets;
 mod events;
 mod keys;
 mod members;

@@ -2,9 +2,9 @@
 //! types and `tonic::Status` stop here.
 
 use membrane_proto::v1::{
-    account_service_server::AccountServiceServer, event_service_server::EventServiceServer,
-    file_service_server::FileServiceServer, session_service_server::SessionServiceServer,
-    workspace_service_server::WorkspaceServiceServer,
+    account_service_server::AccountServiceServer, change_service_server::ChangeServiceServer,
+    event_service_server::EventServiceServer, file_service_server::FileServiceServer,
+    session_service_server::SessionServiceServer, workspace_service_server::WorkspaceServiceServer,
 };
 use tonic::{Request, Status, service::Routes};
 
@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod account;
+mod change;
 pub mod decode;
 pub mod encode;
 mod event;
@@ -53,6 +54,7 @@ pub fn routes(app: &App) -> Routes {
     ))
     .add_service(limited!(EventServiceServer, event::Service(app.clone())))
     .add_service(limited!(FileServiceServer, file::Service(app.clone())))
+    .add_service(limited!(ChangeServiceServer, change::Service(app.clone())))
 }
 
 impl App {

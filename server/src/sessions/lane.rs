@@ -49,6 +49,27 @@ impl Lanes {
     }
 }
 
+/// That nobody else works in a workspace, as long as it lives.
+#[derive(Debug)]
+pub struct Alone {
+    _working: OwnedMutexGuard<()>,
+    _spot: Spot,
+}
+
+impl Lanes {
+    /// Takes a workspace for something short that no turn may meet; `None` while there is a line.
+    pub async fn alone(&self, workspace: WorkspaceId) -> Option<Alone> {
+        let spot = self.join(workspace);
+        if spot.ahead > 0 {
+            return None;
+        }
+        Some(Alone {
+            _working: spot.enter().await,
+            _spot: spot,
+        })
+    }
+}
+
 impl Spot {
     /// Waits for the turn to work. Drop the answer to let the next one.
     pub async fn enter(&self) -> OwnedMutexGuard<()> {
@@ -88,5 +109,7 @@ mod tests {
         drop(first);
         let _working = second.enter().await;
         assert_eq!(lanes.join(WorkspaceId::new()).ahead, 0);
+        assert!(lanes.alone(workspace).await.is_none());
+        assert!(lanes.alone(WorkspaceId::new()).await.is_some());
     }
 }

@@ -24,10 +24,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     authz::Principal,
+    changes::Changes,
     clock::Clock,
     db::{Database, NewEvent, RequestKey, Stored},
     error::Error,
     events::EventLog,
+    files::Files,
     id::{PermissionRequestId, SessionId, TurnId, WorkspaceId},
     providers::Providers,
     settings::{Permissions, Settings},
@@ -38,7 +40,7 @@ mod host;
 mod lane;
 mod turns;
 
-use lane::Lanes;
+use lane::{Alone, Lanes};
 
 /// Longest title taken from a first message, in characters.
 const TITLE: usize = 80;
@@ -54,6 +56,10 @@ pub struct Dependencies {
     pub clock: Clock,
     /// Workspaces' directories.
     pub places: Places,
+    /// Workspaces' files as people use them.
+    pub files: Files,
+    /// What turns change in them.
+    pub changes: Changes,
     /// Keys and model clients.
     pub providers: Providers,
     /// Where tools run.
@@ -266,6 +272,19 @@ impl Sessions {
             // An error means that nobody waits for the end.
             let _ = done.send(true);
         });
+    }
+
+    /// Keeps turns out of a workspace as long as the answer lives.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with TURN_RUNNING.
+    pub async fn alone_in(&self, workspace: WorkspaceId) -> Result<Alone, Error> {
+        let alone = self.lanes.alone(workspace).await;
+        alone.ok_or_else(|| Error::Precondition {
+            reason: "TURN_RUNNING",
+            message: "an agent works in this workspace; wait for its turn or interrupt it"
+                .to_owned(),
+        })
     }
 
     /// Stops a session's turn and waits until it has ended. Answers whether there was one.

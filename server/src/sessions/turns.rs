@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use membrane_agent::{Host, TurnReport, TurnSpec, engine, sandbox::WorkspacePlace, tools::Toolbox};
 use membrane_proto::v1::{
-    ErrorDetail, Event, TurnEnded, TurnOutcome, TurnQueued, TurnStarted, Usage, event_payload::Kind,
+    ErrorDetail, Event, Notice, NoticeLevel, TurnEnded, TurnOutcome, TurnQueued, TurnStarted,
+    Usage, event_payload::Kind,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{Sessions, event_of, host};
 use crate::{
+    changes::{Recorded, Recording},
     clock::Millis,
     error::Error,
     id::{SessionId, TurnId, WorkspaceId},
@@ -34,19 +36,34 @@ pub struct Run {
     pub cancel: CancellationToken,
 }
 
+/// How a turn went, and what it changed, if that was recorded.
+struct Worked {
+    report: TurnReport,
+    recorded: Option<Recorded>,
+}
+
+impl From<TurnReport> for Worked {
+    fn from(report: TurnReport) -> Self {
+        Self {
+            report,
+            recorded: None,
+        }
+    }
+}
+
 impl Run {
     /// Waits in line, works, and ends, whatever happens on the way.
     pub async fn run(self) {
         let begun = self.now();
-        let report = match self.wait_and_work().await {
-            Ok(report) => report,
-            Err(error) => self.failed(&error),
+        let worked = match self.wait_and_work().await {
+            Ok(worked) => worked,
+            Err(error) => Worked::from(self.failed(&error)),
         };
-        self.end(report, begun).await;
+        self.end(worked, begun).await;
         self.sessions.leave(self.session, self.turn);
     }
 
-    async fn wait_and_work(&self) -> Result<TurnReport, Error> {
+    async fn wait_and_work(&self) -> Result<Worked, Error> {
         let spot = self.sessions.lanes.join(self.workspace);
         if spot.ahead > 0 {
             let ahead = i32::try_from(spot.ahead).unwrap_or(i32::MAX);
@@ -54,12 +71,21 @@ impl Run {
         }
         let _working = tokio::select! {
             working = spot.enter() => working,
-            () = self.cancel.cancelled() => return Ok(self.stopped()),
+            () = self.cancel.cancelled() => return Ok(self.stopped().into()),
         };
-        self.work().await
+        self.tell_start().await?;
+        let recording = self.record().await;
+        let report = match self.work().await {
+            Ok(report) => report,
+            Err(error) => self.failed(&error),
+        };
+        Ok(Worked {
+            report,
+            recorded: self.recorded(recording).await,
+        })
     }
 
-    async fn work(&self) -> Result<TurnReport, Error> {
+    async fn tell_start(&self) -> Result<(), Error> {
         let dependencies = &self.sessions.dependencies;
         let started = TurnStarted {
             model: self.settings.model.clone(),
@@ -71,6 +97,48 @@ impl Run {
             .start_turn(self.turn, event, self.now())
             .await?;
         dependencies.log.publish(stored);
+        Ok(())
+    }
+
+    /// Records the tree before the turn. A turn whose changes can't be recorded works all the same,
+    /// and says so.
+    async fn record(&self) -> Option<Recording> {
+        let changes = &self.sessions.dependencies.changes;
+        let begun = changes.begin(self.workspace, self.session, self.turn).await;
+        match begun {
+            Ok(recording) => Some(recording),
+            Err(error) => {
+                error.log();
+                let notice = Notice {
+                    level: NoticeLevel::Warning.into(),
+                    reason: "CHANGES_NOT_RECORDED".to_owned(),
+                    message: format!(
+                        "What this turn changes in the files can't be shown or undone later: {}",
+                        error.public_message()
+                    ),
+                };
+                if let Err(error) = self.append(Kind::Notice(notice)).await {
+                    error.log();
+                }
+                None
+            }
+        }
+    }
+
+    async fn recorded(&self, recording: Option<Recording>) -> Option<Recorded> {
+        let dependencies = &self.sessions.dependencies;
+        dependencies.files.refresh(self.workspace);
+        match dependencies.changes.finish(recording?).await {
+            Ok(recorded) => Some(recorded),
+            Err(error) => {
+                error.log();
+                None
+            }
+        }
+    }
+
+    async fn work(&self) -> Result<TurnReport, Error> {
+        let dependencies = &self.sessions.dependencies;
         let model = dependencies
             .providers
             .client(self.workspace, &self.settings)
@@ -163,7 +231,8 @@ impl Run {
         }
     }
 
-    async fn end(&self, report: TurnReport, begun: Millis) {
+    async fn end(&self, worked: Worked, begun: Millis) {
+        let Worked { report, recorded } = worked;
         let now = self.now();
         let mut usage = report.usage;
         // No request is no cost, and no unknown one.
@@ -175,6 +244,11 @@ impl Run {
             usage: Some(usage),
             duration: Some(time::duration(now - begun)),
             error: report.error,
+            change_set_id: recorded
+                .as_ref()
+                .and_then(|recorded| recorded.change_set)
+                .map_or_else(String::new, |id| id.to_string()),
+            changes: recorded.map(|recorded| recorded.summary),
         };
         match self.store_end(ended, &usage, now).await {
             Ok(stored) => self.sessions.dependencies.log.publish(stored),

@@ -4,8 +4,9 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use membrane_proto::v1::{
     self as proto, account_service_client::AccountServiceClient,
-    event_service_client::EventServiceClient, file_service_client::FileServiceClient,
-    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
+    change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
+    file_service_client::FileServiceClient, session_service_client::SessionServiceClient,
+    workspace_service_client::WorkspaceServiceClient,
 };
 use membrane_server::{
     authz::Role,
@@ -169,7 +170,7 @@ pub fn names_in(directory: &Path) -> Vec<String> {
 pub struct Caller {
     pub id: UserId,
     credentials: Credentials,
-    channel: Channel,
+    pub channel: Channel,
 }
 
 #[derive(Clone)]
@@ -245,6 +246,10 @@ impl Caller {
 
     pub fn sessions(&self) -> SessionServiceClient<Intercepted> {
         SessionServiceClient::new(self.service())
+    }
+
+    pub fn changes(&self) -> ChangeServiceClient<Intercepted> {
+        ChangeServiceClient::new(self.service())
     }
 
     pub fn events(&self) -> EventServiceClient<Intercepted> {

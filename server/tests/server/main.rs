@@ -4,6 +4,7 @@
 #![recursion_limit = "512"]
 
 mod browser_safety;
+mod changing;
 mod creating;
 mod downloads;
 mod errors;

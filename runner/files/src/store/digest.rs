@@ -1,6 +1,7 @@
 //! The name of contents.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 const PREFIX: &str = "blake3:";
@@ -20,6 +21,16 @@ impl Digest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(blake3::hash(bytes).into())
+    }
+
+    /// The digest of what a reader has.
+    ///
+    /// # Errors
+    /// The reader's own.
+    pub fn of_reader(reader: impl io::Read) -> io::Result<Self> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(reader)?;
+        Ok(hasher.finalize().into())
     }
 
     /// Takes a digest that was stored as bytes.

@@ -1,7 +1,7 @@
 //! FileService.
 
 use futures::{Stream, StreamExt as _};
-use membrane_files::root::{Entry, Etag, Kind};
+use membrane_files::root::{self, Entry, Etag, Kind, Root};
 use membrane_proto::v1::{self as proto, file_service_server::FileService};
 use prost_types::Timestamp;
 use std::pin::Pin;
@@ -11,6 +11,7 @@ use super::{Answer, answer, principal};
 use crate::{
     authz::{Operation, Permit, Principal},
     error::Error,
+    id::WorkspaceId,
     server::App,
 };
 
@@ -110,6 +111,19 @@ fn encode(entry: &Entry) -> proto::File {
         executable: entry.executable,
         link_target: membrane_files::spelled(&entry.link_target),
         etag: entry.etag.to_string(),
+    }
+}
+
+impl Service {
+    /// Makes one entry of the tree what a person wants, and notes that it was a person.
+    async fn change(
+        &self,
+        workspace: WorkspaceId,
+        work: impl FnOnce(&Root) -> Result<Entry, root::Error> + Send + 'static,
+    ) -> Result<Entry, Error> {
+        let entry = self.0.files.change(workspace, work).await?;
+        self.0.changes.person_touched(workspace, &entry.path).await;
+        Ok(entry)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The trash.
 
-use membrane_files::root::{TrashId, TrashItem};
+use membrane_files::root::{Root, TrashId, TrashItem};
 use membrane_proto::v1 as proto;
 use uuid::Uuid;
 
@@ -26,10 +26,12 @@ impl Service {
         let path = parse_path("path", &request.path)?;
         let (etag, trash_id) = (etag(&request.etag), self.0.files.trash_id());
         self.0.files.purge(permit.workspace).await;
+        let gone = path.clone();
         let delete = self.0.files.change(permit.workspace, move |root| {
             root.delete(&path, etag.as_ref(), trash_id)
         });
         let item = Some(encode_item(&delete.await?));
+        self.0.changes.person_touched(permit.workspace, &gone).await;
         Ok(proto::DeleteFileResponse { item })
     }
 
@@ -77,10 +79,12 @@ impl Service {
             .parse()
             .map_err(|_| Error::NotFound("file"))?;
         let path = parse_path("path", &request.path)?;
-        let restore = self.0.files.change(permit.workspace, move |root| {
-            root.restore(item, Some(&path).filter(|path| !path.is_top()))
-        });
-        let file = Some(encode(&restore.await?));
+        let restore = move |root: &Root| {
+            let elsewhere = Some(&path).filter(|path| !path.is_top());
+            root.restore(item, elsewhere)
+        };
+        let entry = self.change(permit.workspace, restore).await?;
+        let file = Some(encode(&entry));
         Ok(proto::RestoreFileResponse { file })
     }
 

@@ -73,10 +73,9 @@ impl Service {
                 "must have at most 3 MiB; upload it",
             ));
         }
-        let write = self.0.files.change(permit.workspace, move |root| {
-            root.write(&path, &content, &condition)
-        });
-        let file = Some(encode(&write.await?));
+        let write = move |root: &Root| root.write(&path, &content, &condition);
+        let entry = self.change(permit.workspace, write).await?;
+        let file = Some(encode(&entry));
         Ok(proto::WriteFileResponse { file })
     }
 
@@ -91,7 +90,7 @@ impl Service {
             .await?;
         let path = parse_path("path", &request.path)?;
         let create = move |root: &Root| root.create_directory(&path);
-        let entry = self.0.files.change(permit.workspace, create).await?;
+        let entry = self.change(permit.workspace, create).await?;
         let file = Some(encode(&entry));
         Ok(proto::CreateDirectoryResponse { file })
     }
@@ -108,10 +107,11 @@ impl Service {
         let from = parse_path("path", &request.path)?;
         let to = parse_path("new_path", &request.new_path)?;
         let etag = etag(&request.etag);
-        let rename = self.0.files.change(permit.workspace, move |root| {
-            root.rename(&from, &to, etag.as_ref())
-        });
-        let file = Some(encode(&rename.await?));
+        let gone = from.clone();
+        let rename = move |root: &Root| root.rename(&from, &to, etag.as_ref());
+        let entry = self.change(permit.workspace, rename).await?;
+        self.0.changes.person_touched(permit.workspace, &gone).await;
+        let file = Some(encode(&entry));
         Ok(proto::MoveFileResponse { file })
     }
 
@@ -127,7 +127,7 @@ impl Service {
         let from = parse_path("path", &request.path)?;
         let to = parse_path("new_path", &request.new_path)?;
         let copy = move |root: &Root| root.copy(&from, &to);
-        let entry = self.0.files.change(permit.workspace, copy).await?;
+        let entry = self.change(permit.workspace, copy).await?;
         let file = Some(encode(&entry));
         Ok(proto::CopyFileResponse { file })
     }

@@ -1,5 +1,6 @@
 //! Uploads.
 
+use membrane_files::root::Kind;
 use membrane_proto::v1 as proto;
 
 use super::{Service, encode, signed, unsigned};
@@ -86,6 +87,11 @@ impl Service {
             .await?;
         let upload = decode::id(&request.upload_id, "upload")?;
         let finished = self.0.files.finish_upload(permit.workspace, upload).await?;
+        // An unpacked archive goes among what is there: it can't be told from the agent's work.
+        if finished.entry.kind == Kind::File {
+            let path = &finished.entry.path;
+            self.0.changes.person_touched(permit.workspace, path).await;
+        }
         let dropped = finished.summary.dropped.iter().take(100);
         Ok(proto::FinishUploadResponse {
             file: Some(encode(&finished.entry)),

@@ -6,7 +6,7 @@ use membrane_proto::v1 as proto;
 use membrane_server::{
     authz::Role,
     credentials::{digest_of, new_secret},
-    id::ApiTokenId,
+    id::{ApiTokenId, SessionId},
 };
 use prost::Message;
 use tonic::Code;
@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod accounts;
+mod changes;
 mod files;
 mod routes;
 mod sessions;
@@ -50,6 +51,8 @@ struct Place {
     trashed: String,
     /// An upload of which everything has arrived.
     upload: String,
+    /// What a turn changed.
+    change_set: String,
 }
 
 type Build = fn(&Place) -> Vec<Bytes>;
@@ -74,6 +77,7 @@ fn matrix() -> impl Iterator<Item = &'static Method> {
         workspaces::METHODS,
         sessions::METHODS,
         files::METHODS,
+        changes::METHODS,
     ];
     services.into_iter().flatten()
 }
@@ -124,23 +128,30 @@ async fn cast(server: &TestServer) -> Cast {
 }
 
 async fn expired(server: &TestServer, owner: &Caller) -> Caller {
+    let (secret, _) = insert_token(server, owner, Some(1)).await;
+    Caller::stranger(&server.channel, Some(&format!("Bearer {secret}")))
+}
+
+/// Makes a token of somebody who may have any number of them; answers its secret and its id.
+async fn insert_token(
+    server: &TestServer,
+    owner: &Caller,
+    expire_time: Option<i64>,
+) -> (String, String) {
     let secret = new_secret("").expect("a secret");
     let row = api_token::Model {
         id: ApiTokenId::new().0,
         user_id: owner.id.0,
-        name: "expired".to_owned(),
+        name: "own".to_owned(),
         digest: digest_of(&secret).to_vec(),
         create_time: 0,
-        expire_time: Some(1),
+        expire_time,
         last_use_time: None,
     };
-    server
-        .app
-        .database
-        .create_api_token(row, 100)
-        .await
-        .expect("a token");
-    Caller::stranger(&server.channel, Some(&format!("Bearer {secret}")))
+    let id = row.id.to_string();
+    let stored = server.app.database.create_api_token(row, 10_000).await;
+    stored.expect("a token");
+    (secret, id)
 }
 
 async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
@@ -162,8 +173,12 @@ async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
     let (trashed, upload) = files::furnish(server, id).await;
     let victim = server.user(&Uuid::new_v4().to_string()).await;
     server.set_role(&workspace, &victim, Role::Viewer).await;
+    let session = cast.owner.new_session(&workspace).await;
+    let own = SessionId(session.parse().expect("an id"));
+    let change_set = changes::furnish(server, id, own).await;
     Place {
-        session: cast.owner.new_session(&workspace).await,
+        session,
+        change_set,
         workspace,
         victim: victim.id.to_string(),
         token: token_of(server, caller).await,
@@ -177,15 +192,7 @@ async fn token_of(server: &TestServer, caller: &Caller) -> String {
     if caller.id.0.is_nil() {
         return Uuid::new_v4().to_string();
     }
-    let now = server.app.clock.now();
-    let made = membrane_server::credentials::new_api_token(
-        &server.app.database,
-        caller.id,
-        "own".to_owned(),
-        0,
-        now,
-    );
-    made.await.expect("a token").0.id.to_string()
+    insert_token(server, caller, None).await.1
 }
 
 fn expected(allowed: Allowed, caller: &str) -> Code {
@@ -267,6 +274,7 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
             token: place.token.clone(),
             trashed: place.trashed.clone(),
             upload: place.upload.clone(),
+            change_set: place.change_set.clone(),
         };
         let path = format!("/membrane.v1.{method}");
         let foreign = wire::call(stranger, &path, build(&place))

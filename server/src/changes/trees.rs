@@ -1,0 +1,163 @@
+//! A workspace's tree and its store, opened for one piece of work.
+
+use std::{
+    ffi::OsStr,
+    io,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, File, MetadataExt as _, OpenOptions, OpenOptionsExt as _},
+};
+use membrane_files::{
+    TreePath,
+    store::{Digest, Manifest, Node, ScanError, ScanOptions, Store, scan},
+};
+use rustix::fs::OFlags;
+
+use super::{Changes, delta::Delta, diff};
+use crate::{clock::Millis, error::Error, id::WorkspaceId};
+
+/// Where a workspace's store is, beside its files: no sandbox sees it.
+const STORE: &str = "store";
+
+/// A workspace's tree and its store.
+pub(super) struct Tree {
+    /// What was.
+    pub store: Store,
+    /// What is.
+    pub files: Dir,
+}
+
+impl Changes {
+    /// Opens a workspace's tree and store.
+    pub(super) fn tree(&self, workspace: WorkspaceId) -> Result<Tree, Error> {
+        let place = self.places.place(workspace);
+        let files = Dir::open_ambient_dir(&place.files, ambient_authority())?;
+        let store = place.files.with_file_name(STORE);
+        std::fs::create_dir_all(&store)?;
+        let store = Dir::open_ambient_dir(store, ambient_authority())?;
+        let store = Store::open(store).map_err(broken)?;
+        Ok(Tree { store, files })
+    }
+}
+
+impl Tree {
+    /// Records the tree as it is.
+    pub(super) fn record(&self, now: Millis) -> Result<(Digest, Manifest), Error> {
+        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now).unwrap_or(0));
+        let mut index = self.store.read_index().map_err(broken)?;
+        let options = ScanOptions::default();
+        let scan = scan(&self.files, &self.store, &mut index, now, &options).map_err(refused)?;
+        let digest = self.store.save_manifest(&scan.manifest).map_err(broken)?;
+        self.store.write_index(&index).map_err(broken)?;
+        Ok((digest, scan.manifest))
+    }
+
+    /// A recorded manifest by its stored name.
+    pub(super) fn manifest(&self, name: &str) -> Result<Manifest, Error> {
+        let digest: Digest = name.parse().map_err(broken)?;
+        self.store.load_manifest(&digest).map_err(broken)
+    }
+
+    /// A recorded difference by the stored names of its parts.
+    pub(super) fn delta(&self, before: &str, after: &str) -> Result<Delta, Error> {
+        Ok(Delta {
+            before: self.manifest(before)?,
+            after: self.manifest(after)?,
+        })
+    }
+
+    /// The contents of a node that can be compared line by line; of nothing, none. `None` for what
+    /// has no lines.
+    pub(super) fn text(&self, node: Option<&Node>) -> Result<Option<Vec<u8>>, Error> {
+        let contents = match node {
+            None => Vec::new(),
+            Some(Node::File { digest, size, .. }) if *size <= diff::MAX_TEXT => {
+                self.store.read(digest, diff::MAX_TEXT).map_err(broken)?
+            }
+            Some(_) => return Ok(None),
+        };
+        Ok(Some(contents).filter(|contents| diff::is_text(contents)))
+    }
+
+    /// Whether exactly this stands at a path now.
+    pub(super) fn stands(&self, path: &TreePath, node: Option<&Node>) -> bool {
+        if let (Some(Node::File { size, .. }), Ok(metadata)) =
+            (node, self.files.symlink_metadata(as_path(path)))
+            && metadata.len() != *size
+        {
+            return false;
+        }
+        self.node(path).is_ok_and(|now| now.as_ref() == node)
+    }
+
+    /// What stands at a path now; nothing for what is not recorded, such as a named pipe.
+    pub(super) fn node(&self, path: &TreePath) -> io::Result<Option<Node>> {
+        let metadata = match self.files.symlink_metadata(as_path(path)) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            found => found?,
+        };
+        let kind = metadata.file_type();
+        if kind.is_dir() {
+            return Ok(Some(Node::Directory));
+        }
+        if kind.is_symlink() {
+            let target = self.files.read_link_contents(as_path(path))?;
+            let target = target.into_os_string().into_vec();
+            return Ok(Some(Node::Symlink { target }));
+        }
+        if !kind.is_file() {
+            return Ok(None);
+        }
+        Ok(Some(Node::File {
+            digest: Digest::of_reader(open(&self.files, path)?)?,
+            size: metadata.len(),
+            executable: metadata.mode() & 0o100 != 0,
+        }))
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// A path below the top, for a call that takes one.
+pub(super) fn as_path(path: &TreePath) -> &Path {
+    Path::new(OsStr::from_bytes(path.as_bytes()))
+}
+
+/// Opens what should be a regular file, and is not waited for if it is not.
+fn open(files: &Dir, path: &TreePath) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).follow(FollowSymlinks::No);
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    files.open_with(as_path(path), &options)
+}
+
+fn refused(error: ScanError) -> Error {
+    match error {
+        ScanError::TooManyEntries { limit } => Error::Exhausted {
+            reason: "TOO_MANY_FILES",
+            message: format!("changes are recorded in trees of at most {limit} entries"),
+        },
+        other => broken(other),
+    }
+}
+
+/// What should not happen, with its causes.
+pub(super) fn broken(error: impl std::error::Error + 'static) -> Error {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    Error::Internal(message)
+}
