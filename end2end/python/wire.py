@@ -27,8 +27,11 @@ def _generate() -> None:
 _generate()
 
 from membrane.v1 import account_pb2 as account  # noqa: E402
-from membrane.v1 import account_pb2_grpc, event_pb2_grpc  # noqa: E402
+from membrane.v1 import account_pb2_grpc, change_pb2_grpc, event_pb2_grpc  # noqa: E402
+from membrane.v1 import change_pb2 as change  # noqa: E402
 from membrane.v1 import event_pb2 as event  # noqa: E402
+from membrane.v1 import file_pb2 as file  # noqa: E402
+from membrane.v1 import file_pb2_grpc  # noqa: E402
 from membrane.v1 import session_pb2 as session  # noqa: E402
 from membrane.v1 import session_pb2_grpc, workspace_pb2_grpc  # noqa: E402
 from membrane.v1 import workspace_pb2 as workspace  # noqa: E402
@@ -55,6 +58,8 @@ class Client:
         self.workspaces = workspace_pb2_grpc.WorkspaceServiceStub(channel)
         self.sessions = session_pb2_grpc.SessionServiceStub(channel)
         self.events = event_pb2_grpc.EventServiceStub(channel)
+        self.files = file_pb2_grpc.FileServiceStub(channel)
+        self.changes = change_pb2_grpc.ChangeServiceStub(channel)
 
     def close(self) -> None:
         self.channel.close()

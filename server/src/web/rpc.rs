@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use axum::{body::Body, extract::Request, middleware::Next, response::Response};
 use http::HeaderMap;
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, StreamBody};
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::Stream;
@@ -28,6 +28,8 @@ pub async fn keep_deadline(request: Request, next: Next) -> Response {
         return next.run(request).await;
     };
     match timeout_at(deadline, next.run(request)).await {
+        // An error without a message is all in the head, and clients take nothing after it.
+        Ok(response) if response.body().is_end_stream() => response,
         Ok(response) => response.map(|body| Body::new(StreamBody::new(until(deadline, body)))),
         Err(_) => expired().into_http(),
     }
