@@ -209,6 +209,7 @@ impl Composer {
                 session_id,
                 text,
                 request_id,
+                ..Default::default()
             };
             match api::sessions().send_message(request).await {
                 Ok(_) => self.clear(),

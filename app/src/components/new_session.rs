@@ -107,6 +107,7 @@ async fn begin(workspace_id: String, text: String) -> Result<String, ApiError> {
             session_id: session_id.clone(),
             text,
             request_id,
+            ..Default::default()
         };
         api::sessions().send_message(request).await?;
     }

@@ -17,12 +17,15 @@ use std::collections::{HashMap, HashSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use membrane_proto::v1::{
-    AgentThinking, Event, Image, ToolCall, ToolContent, ToolResult, TurnOutcome,
+    AgentThinking, Attachment, Event, Image, ToolCall, ToolContent, ToolResult, TurnOutcome,
     event_payload::Kind, tool_content,
 };
 use serde_json::{Map, Value};
 
-use crate::model::types::{Block, ImageSource, Message, ResultBlock, Role};
+use crate::{
+    model::types::{Block, ImageSource, Message, ResultBlock, Role},
+    sandbox::WORKSPACE,
+};
 
 /// What stands for a tool's answer that the log does not have.
 const NO_RESULT: &str =
@@ -175,6 +178,9 @@ impl<'events> Builder<'events> {
             Kind::ModelUsage(_) | Kind::ModelRetry(_) | Kind::ToolResult(_) => self.end_answer(),
             Kind::UserMessage(message) => {
                 self.end_answer();
+                for attachment in &message.attachments {
+                    self.attach(attachment);
+                }
                 self.say(&message.text);
             }
             Kind::TurnStarted(started) => {
@@ -268,6 +274,15 @@ impl<'events> Builder<'events> {
         })
     }
 
+    /// A file that came with a message: seen if it is an image, and always named, so that tools can
+    /// be used on it.
+    fn attach(&mut self, attachment: &Attachment) {
+        self.say(&format!("[Attached file: {WORKSPACE}/{}]", attachment.path));
+        if let Some(source) = attachment.image.as_ref().and_then(image_source) {
+            self.push_user(Block::Image { source });
+        }
+    }
+
     fn say(&mut self, text: &str) {
         if !text.trim().is_empty() {
             self.push_user(Block::text(text));
@@ -358,15 +373,21 @@ fn result_block(content: &ToolContent) -> Option<ResultBlock> {
 }
 
 fn image_block(image: &Image) -> ResultBlock {
+    match image_source(image) {
+        Some(source) => ResultBlock::Image { source },
+        None => text_block("(an image in a form that cannot be shown to you)"),
+    }
+}
+
+/// An image in the API's form; `None` for a type that it does not take.
+fn image_source(image: &Image) -> Option<ImageSource> {
     if !IMAGE_TYPES.contains(&image.media_type.as_str()) || image.data.is_empty() {
-        return text_block("(an image in a form that cannot be shown to you)");
+        return None;
     }
-    ResultBlock::Image {
-        source: ImageSource {
-            media_type: image.media_type.clone(),
-            data: BASE64_STANDARD.encode(&image.data),
-        },
-    }
+    Some(ImageSource {
+        media_type: image.media_type.clone(),
+        data: BASE64_STANDARD.encode(&image.data),
+    })
 }
 
 fn text_block(text: &str) -> ResultBlock {

@@ -13,6 +13,7 @@ use crate::{
     id::{PermissionRequestId, SessionId},
     page::{Keyset, Page},
     server::App,
+    sessions::Said,
 };
 
 /// Tag of page tokens.
@@ -259,13 +260,17 @@ impl Service {
                 format!("must have 1 to {MAX_TEXT} characters"),
             ));
         }
-        let request_id = decode::request_id(&request.request_id)?;
+        let said = Said {
+            text: request.text,
+            attachment_paths: request.attachment_paths,
+            request_id: decode::request_id(&request.request_id)?,
+        };
         let settings = self.0.settings(permit.workspace).await?;
         let row = self.0.session_row(id).await?;
         let (turn, sequence) = self
             .0
             .sessions
-            .send_message(&permit.principal, &row, settings, request.text, request_id)
+            .send_message(&permit.principal, &row, settings, said)
             .await?;
         Ok(proto::SendMessageResponse {
             turn_id: turn.to_string(),

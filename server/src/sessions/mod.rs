@@ -36,6 +36,7 @@ use crate::{
     workspaces::Places,
 };
 
+mod attachments;
 mod host;
 mod lane;
 mod turns;
@@ -44,6 +45,17 @@ use lane::{Alone, Lanes};
 
 /// Longest title taken from a first message, in characters.
 const TITLE: usize = 80;
+
+/// What a person says.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// In words.
+    pub text: String,
+    /// With files of the workspace, by their spelling on the wire.
+    pub attachment_paths: Vec<String>,
+    /// By which a repeated call is known.
+    pub request_id: Option<uuid::Uuid>,
+}
 
 /// What live sessions need.
 #[derive(Debug, Clone)]
@@ -208,26 +220,28 @@ impl Sessions {
     /// sequence.
     ///
     /// # Errors
-    /// Those of [`Self::check_ready`], and [`Error::Precondition`] with SESSION_BUSY.
+    /// Those of [`Self::check_ready`], [`Error::Precondition`] with SESSION_BUSY, and
+    /// [`Error::Invalid`] for what can't be attached.
     pub async fn send_message(
         &self,
         principal: &Principal,
         row: &session::Model,
         settings: Settings,
-        text: String,
-        request_id: Option<uuid::Uuid>,
+        said: Said,
     ) -> Result<(TurnId, i64), Error> {
         let (session, workspace) = (SessionId(row.id), WorkspaceId(row.workspace_id));
         self.check_ready(workspace, &settings).await?;
         let turn = TurnId::new();
         let key = RequestKey {
             user_id: principal.user_id,
-            request_id,
+            request_id: said.request_id,
             method: "SendMessage",
         };
-        let title = title_of(&text);
+        let title = title_of(&said.text);
+        let files = &self.dependencies.files;
         let message = UserMessage {
-            text,
+            attachments: attachments::read(files, workspace, &said.attachment_paths).await?,
+            text: said.text,
             user_id: principal.user_id.to_string(),
             user_name: principal.user_name.clone(),
         };

@@ -62,6 +62,7 @@ async fn a_hundred_calls_with_one_request_id_create_one_session_and_one_turn() {
         session_id: session.clone(),
         text: "!say hello".to_owned(),
         request_id: Uuid::new_v4().to_string(),
+        ..Default::default()
     };
     let calls = (0..100).map(|_| {
         let (mut client, message) = (user.sessions(), message.clone());

@@ -10,7 +10,7 @@ use crate::{
     wire,
 };
 
-fn fields(status: &Status) -> Vec<String> {
+pub fn fields(status: &Status) -> Vec<String> {
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     let details = status.get_details_bad_request().expect("a BadRequest");
     details

@@ -3,6 +3,7 @@
 // The console's views are one deeply nested type, whose layout is computed here.
 #![recursion_limit = "512"]
 
+mod attaching;
 mod browser_safety;
 mod changing;
 mod creating;

@@ -7,9 +7,9 @@ use tonic::Code;
 
 use crate::fixture::{Caller, TestServer, reason};
 
-const KEY: &str = "canary-key-5b1c";
+pub const KEY: &str = "canary-key-5b1c";
 
-async fn model(scenario: Scenario) -> Handle {
+pub async fn model(scenario: Scenario) -> Handle {
     let options = Options {
         key: Some(KEY.to_owned()),
         ..Options::default()
@@ -20,7 +20,7 @@ async fn model(scenario: Scenario) -> Handle {
         .expect("a model")
 }
 
-async fn workspace_with(user: &Caller, base_url: &str, key: &str) -> String {
+pub async fn workspace_with(user: &Caller, base_url: &str, key: &str) -> String {
     let request = proto::CreateWorkspaceRequest {
         name: "with its own model".to_owned(),
         settings: Some(proto::WorkspaceSettings {

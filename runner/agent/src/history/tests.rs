@@ -368,3 +368,23 @@ fn the_wire_form_is_the_messages_apis() {
         ])
     );
 }
+
+#[test]
+fn what_is_attached_is_named_and_seen_before_the_words() {
+    let log = Log::default().shows(
+        "What is wrong here?",
+        &[
+            ("shots/a.png", Some("image/png")),
+            ("notes.txt", None),
+            ("a.tiff", Some("image/tiff")),
+        ],
+    );
+    assert_eq!(
+        log.read(),
+        [
+            "user: [Attached file: /workspace/shots/a.png] | image(image/png) | \
+          [Attached file: /workspace/notes.txt] | [Attached file: /workspace/a.tiff] | \
+          What is wrong here?"
+        ]
+    );
+}

@@ -134,6 +134,11 @@ pub enum Block {
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<CacheControl>,
     },
+    /// An image.
+    Image {
+        /// Where it comes from.
+        source: ImageSource,
+    },
     /// Thinking that the model needs back unchanged.
     Thinking {
         /// The words; empty when the provider keeps them to itself.

@@ -44,6 +44,7 @@ pub const METHODS: &[Method] = &[
             session_id: place.session.clone(),
             text: "!say hello".to_owned(),
             request_id: String::new(),
+            ..Default::default()
         })
     }),
     (

@@ -1,9 +1,9 @@
 //! Writing logs and reading conversations in a short form.
 
 use membrane_proto::v1::{
-    AgentText, AgentThinking, Event, EventPayload, Image, ModelRetry, ModelUsage, ToolCall,
-    ToolContent, ToolResult, TurnEnded, TurnOutcome, TurnQueued, TurnStarted, UserMessage,
-    event_payload::Kind, tool_content,
+    AgentText, AgentThinking, Attachment, Event, EventPayload, Image, ModelRetry, ModelUsage,
+    ToolCall, ToolContent, ToolResult, TurnEnded, TurnOutcome, TurnQueued, TurnStarted,
+    UserMessage, event_payload::Kind, tool_content,
 };
 
 use super::validity::assert_valid;
@@ -43,6 +43,22 @@ impl Log {
     pub(super) fn says(self, text: &str) -> Self {
         self.event(Kind::UserMessage(UserMessage {
             text: text.to_owned(),
+            ..UserMessage::default()
+        }))
+    }
+
+    pub(super) fn shows(self, text: &str, attachments: &[(&str, Option<&str>)]) -> Self {
+        let attachments = attachments.iter().map(|(path, media_type)| Attachment {
+            path: (*path).to_owned(),
+            size: 4,
+            image: media_type.map(|media_type| Image {
+                media_type: media_type.to_owned(),
+                data: b"data"[..].into(),
+            }),
+        });
+        self.event(Kind::UserMessage(UserMessage {
+            text: text.to_owned(),
+            attachments: attachments.collect(),
             ..UserMessage::default()
         }))
     }
@@ -154,6 +170,7 @@ fn block_in_short(block: &Block) -> String {
             signature,
         } => format!("thinking({thinking}, {signature})"),
         Block::RedactedThinking { data } => format!("redacted({data})"),
+        Block::Image { source } => format!("image({})", source.media_type),
         Block::ToolUse { id, .. } => format!("call {id}"),
         Block::ToolResult {
             tool_use_id,

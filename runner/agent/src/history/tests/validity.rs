@@ -46,6 +46,7 @@ fn assert_block_valid(block: &Block, role: Role, ids: &mut HashSet<String>) {
         Block::Text { text, .. } => assert!(!text.trim().is_empty(), "no text is blank"),
         Block::Thinking { signature, .. } => assert!(!signature.is_empty(), "thinking is signed"),
         Block::RedactedThinking { data } => assert!(!data.is_empty(), "redacted thinking has data"),
+        Block::Image { source } => assert!(!source.data.is_empty(), "an image has data"),
         Block::ToolUse { id, .. } => assert!(ids.insert(id.clone()), "ids are unique"),
         Block::ToolResult {
             content, is_error, ..
