@@ -7,7 +7,8 @@ use std::future::Future;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use membrane_proto::v1::{
     account_service_client::AccountServiceClient, event_service_client::EventServiceClient,
-    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
+    file_service_client::FileServiceClient, session_service_client::SessionServiceClient,
+    workspace_service_client::WorkspaceServiceClient,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tonic_types::StatusExt as _;
@@ -27,6 +28,11 @@ pub fn accounts() -> AccountServiceClient<Transport> {
 /// The event log.
 pub fn events() -> EventServiceClient<Transport> {
     EventServiceClient::new(transport::open()).max_decoding_message_size(MAX_ANSWER_BYTES)
+}
+
+/// Files of a workspace.
+pub fn files() -> FileServiceClient<Transport> {
+    FileServiceClient::new(transport::open()).max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
 /// Live sessions.

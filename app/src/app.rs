@@ -14,8 +14,9 @@ use crate::{
     components::frame::Frame,
     context::{Clock, Connection},
     pages::{
-        account::Account, home::Home, missing::Missing, new_workspace::NewWorkspace,
-        session::SessionPage, settings::Settings, sign_in::SignIn, workspaces::Workspaces,
+        account::Account, files::FilesPage, home::Home, missing::Missing,
+        new_workspace::NewWorkspace, session::SessionPage, settings::Settings, sign_in::SignIn,
+        trash::TrashPage, workspaces::Workspaces,
     },
 };
 
@@ -90,6 +91,19 @@ pub fn App() -> impl IntoView {
                     <Route
                         path=path!("/workspaces/:workspace/settings")
                         view=Settings
+                        ssr=SsrMode::Async
+                    />
+                    <ParentRoute
+                        path=path!("/workspaces/:workspace/files")
+                        view=FilesPage
+                        ssr=SsrMode::Async
+                    >
+                        <Route path=path!("") view=|| () ssr=SsrMode::Async />
+                        <Route path=path!("/*path") view=|| () ssr=SsrMode::Async />
+                    </ParentRoute>
+                    <Route
+                        path=path!("/workspaces/:workspace/trash")
+                        view=TrashPage
                         ssr=SsrMode::Async
                     />
                     <Route

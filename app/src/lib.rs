@@ -7,11 +7,13 @@ mod browser;
 pub mod components;
 mod context;
 pub mod diff;
+pub mod files;
 pub mod format;
 mod live;
 #[cfg(feature = "markdown")]
 pub mod markdown;
 pub mod pages;
+pub mod path;
 mod renderer;
 pub mod tool_input;
 pub mod transcript;

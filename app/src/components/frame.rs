@@ -5,15 +5,19 @@ use leptos_router::{components::Outlet, hooks::use_location};
 
 use super::{
     connection::ConnectionBanner,
+    files::UploadPanel,
     rail::{Rail, Tabs},
     sandbox::SandboxBar,
+    toasts::{ToastList, Toasts},
 };
-use crate::context::Place;
+use crate::{context::Place, files::uploads::Uploads};
 
 /// Rail, bars, the page, and tabs on phones.
 #[component]
 pub fn Frame() -> impl IntoView {
     let place = Place::provide(use_location().pathname);
+    Toasts::provide();
+    Uploads::provide();
     view! {
         <a class="skip" href="#main">"Skip to the page"</a>
         <div class="frame">
@@ -29,6 +33,10 @@ pub fn Frame() -> impl IntoView {
                     <Outlet />
                 </main>
                 <Tabs />
+            </div>
+            <div class="corner">
+                <UploadPanel />
+                <ToastList />
             </div>
         </div>
     }

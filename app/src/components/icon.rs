@@ -17,6 +17,7 @@ pub enum Icon {
     Copy,
     Cross,
     Cube,
+    Download,
     Eye,
     File,
     FilePlus,
@@ -24,6 +25,7 @@ pub enum Icon {
     Globe,
     Info,
     Key,
+    Link,
     Moon,
     Pencil,
     Plug,
@@ -60,6 +62,7 @@ impl Icon {
             Self::Copy => "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
             Self::Cross => "m4 4 8 8M12 4l-8 8",
             Self::Cube => "m8 1.8 5.5 3v6.4l-5.5 3-5.5-3V4.8zM2.7 5 8 8l5.3-3M8 8v6",
+            Self::Download => "M8 2.5v8M4.8 7.3 8 10.5l3.2-3.2M2.5 10v3.5h11V10",
             Self::Eye => {
                 "M1.5 8C3 5 5.3 3.5 8 3.5S13 5 14.5 8C13 11 10.7 12.5 8 12.5S3 11 1.5 8ZM8 9.8a1.8 1.8 0 1 0 0-3.6 1.8 1.8 0 0 0 0 3.6Z"
             }
@@ -71,6 +74,9 @@ impl Icon {
             }
             Self::Info => "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12ZM8 7.3v3.5M8 5v.1",
             Self::Key => "M5.5 13.5a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM7.7 8.3l5.8-5.8M11 5l2 2",
+            Self::Link => {
+                "M6.8 9.2a2.6 2.6 0 0 0 3.8 0l2.3-2.3a2.7 2.7 0 0 0-3.8-3.8L8 4.2M9.2 6.8a2.6 2.6 0 0 0-3.8 0L3.1 9.1a2.7 2.7 0 0 0 3.8 3.8L8 11.8"
+            }
             Self::Moon => "M13.5 9.5A6 6 0 0 1 6.5 2.5a6 6 0 1 0 7 7Z",
             Self::Pencil => "m2.5 13.5.7-3L11 2.7l2.3 2.3-7.8 7.8zM9.5 4.2l2.3 2.3",
             Self::Plug => "M5.5 2v3.5M10.5 2v3.5M3.5 5.5h9V8a4.5 4.5 0 0 1-9 0zM8 12.5V15",

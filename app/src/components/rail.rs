@@ -53,6 +53,9 @@ fn RailPlace() -> impl IntoView {
                     <RailLink href=format!("/workspaces/{id}") icon=Icon::Sessions text="Sessions" exact=true />
                 </li>
                 <li>
+                    <RailLink href=format!("/workspaces/{id}/files") icon=Icon::Folder text="Files" exact=false />
+                </li>
+                <li>
                     <RailLink
                         href=format!("/workspaces/{id}/settings")
                         icon=Icon::Settings
@@ -206,6 +209,7 @@ pub fn Tabs() -> impl IntoView {
         let mut tabs = vec![("/".to_owned(), Icon::Workspaces, "Workspaces")];
         if let Some(id) = place.workspace_id.get() {
             tabs.push((format!("/workspaces/{id}"), Icon::Sessions, "Sessions"));
+            tabs.push((format!("/workspaces/{id}/files"), Icon::Folder, "Files"));
             tabs.push((
                 format!("/workspaces/{id}/settings"),
                 Icon::Settings,

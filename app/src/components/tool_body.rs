@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use leptos::prelude::*;
 use membrane_proto::v1::{self as pb, tool_content, tool_result::Detail};
 
-use super::{diff_view::DiffView, long_text::LongText};
+use super::{diff_view::DiffView, files::FileLink, long_text::LongText};
 use crate::{
     diff, format,
     tool_input::ToolInput,
@@ -66,11 +66,19 @@ fn search_input(input: &ToolInput) -> impl IntoView {
         view! {
             <div>
                 <dt>{field.replace('_', " ")}</dt>
-                <dd>{value}</dd>
+                <dd>{search_value(field, value)}</dd>
             </div>
         }
     });
     view! { <dl class="pairs">{pairs.collect_view()}</dl> }.into_any()
+}
+
+/// Places are links, everything else is text.
+fn search_value(field: &str, value: String) -> AnyView {
+    match field {
+        "file_path" | "path" => view! { <FileLink path=value /> }.into_any(),
+        _ => value.into_any(),
+    }
 }
 
 /// What came out, or what has been printed so far.
@@ -194,7 +202,7 @@ fn file_change(change: &pb::FileChangeDetail) -> impl IntoView {
     view! {
         <p class="detail-line">
             <span>{kind}</span>
-            <span class="mono">{format::path(&change.path).to_owned()}</span>
+            <FileLink path=change.path.clone() />
             <span class="plus">{format!("+{}", change.lines_added)}</span>
             <span class="minus">{format!("−{}", change.lines_removed)}</span>
         </p>
@@ -211,7 +219,12 @@ fn read_line(read: &pb::FileReadDetail) -> impl IntoView {
         } else {
             String::new()
         };
-        view! { <p class="detail-line">{format!("Lines {} to {last}{of}", read.first_line)}</p> }
+        let words = format!("Lines {} to {last}{of} in ", read.first_line);
+        view! {
+            <p class="detail-line">
+                <span>{words} <FileLink path=read.path.clone() line=read.first_line.into() /></span>
+            </p>
+        }
     })
 }
 
@@ -219,7 +232,7 @@ fn paths(search: &pb::SearchDetail) -> impl IntoView {
     let rows = search
         .paths
         .iter()
-        .map(|path| view! { <li class="mono">{format::path(path).to_owned()}</li> })
+        .map(|path| view! { <li><FileLink path=path.clone() /></li> })
         .collect_view();
     let more = search
         .truncated

@@ -1,10 +1,12 @@
 //! One file for what an address shows.
 
 pub mod account;
+pub mod files;
 pub mod home;
 pub mod missing;
 pub mod new_workspace;
 pub mod session;
 pub mod settings;
 pub mod sign_in;
+pub mod trash;
 pub mod workspaces;

@@ -1,0 +1,47 @@
+//! What stands where a directory has no entries.
+
+use leptos::prelude::*;
+
+use crate::{
+    components::icon::{Glyph, Icon},
+    files::Files,
+};
+
+/// Says what could be here, and how it gets here.
+#[component]
+pub fn Empty(
+    /// The state of the page.
+    files: Files,
+) -> impl IntoView {
+    let place = files.place();
+    let heading = match place.as_str() {
+        "" => "No files yet",
+        _ => "This folder is empty",
+    };
+    let path = crate::path::join(&place, "notes.md").replace('\\', "\\\\");
+    let request = files.workspace_id.with_value(|id| {
+        let request = serde_json::json!({ "workspaceId": id, "path": path, "content": "SGVsbG8K" });
+        request.to_string().replace('\'', "'\\''")
+    });
+    view! {
+        <section class="empty">
+            <span class="empty-icon"><Glyph icon=Icon::Folder /></span>
+            <h2>{heading}</h2>
+            <p>
+                "Files live in the same tree that agents work in: what you put here they can read, and "
+                "what they write appears here. Drop files or whole folders on this page, make a new "
+                "file, or ask an agent for one."
+            </p>
+            <p class="quiet">"The same from a terminal, with an API token from your account page:"</p>
+            <pre class="command" tabindex="0">
+                <code>
+                    "buf curl --protocol grpc --http2-prior-knowledge \\\n  \
+                     -H 'authorization: Bearer <your-token>' \\\n  \
+                     -d '" {request} "' \\\n  \
+                     http://127.0.0.1:3000/membrane.v1.FileService/WriteFile"
+                </code>
+            </pre>
+        </section>
+    }
+    .into_any()
+}

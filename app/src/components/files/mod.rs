@@ -1,0 +1,183 @@
+//! The files of a workspace: the tree, and beside it a directory or a file.
+
+use std::time::Duration;
+
+use leptos::{ev::MouseEvent, prelude::*, task::spawn_local};
+use leptos_meta::Title;
+use leptos_router::hooks::use_location;
+
+use self::{
+    head::Head, listing::Listing, place_dialog::PlaceDialog, preview::Preview, tree_view::TreeView,
+};
+use super::problem::{InlineProblem, Problem};
+use crate::{
+    browser,
+    files::{Files, Shown, Task, dropped, uploads::Uploads, walk},
+    path,
+};
+
+mod empty;
+mod entry_menu;
+mod entry_row;
+mod head;
+mod listing;
+mod name;
+mod name_form;
+mod place_dialog;
+mod preview;
+mod tree_view;
+mod upload_button;
+mod upload_panel;
+mod windowed;
+
+pub use entry_row::icon_of;
+pub use name::{FileLink, Name};
+pub use upload_panel::UploadPanel;
+
+/// How often the shown directory is read again while it is looked at.
+const REFRESH: Duration = Duration::from_secs(5);
+/// How long to wait for more to arrive before what arrived is shown.
+const GATHER: Duration = Duration::from_millis(300);
+
+/// The whole view.
+#[component]
+pub fn FilesView(
+    /// Its state.
+    files: Files,
+) -> impl IntoView {
+    let uploads = expect_context::<Uploads>();
+    follow_address(files);
+    show_arrived(files, uploads);
+    refresh(files);
+    let over = RwSignal::new(false);
+    let title = move || files.shown.with(|shown| title(shown.path()));
+    view! {
+        <Title text=title />
+        <div
+            class="files"
+            class:drop-here=move || over.get()
+            on:click=move |event| follow_link(files, &event)
+            on:dragover=move |event| {
+                event.prevent_default();
+                over.set(files.may_write);
+            }
+            on:dragleave=move |event| {
+                if event.related_target().is_none() {
+                    over.set(false);
+                }
+            }
+            on:drop=move |event| {
+                event.prevent_default();
+                over.set(false);
+                receive(files, uploads, &event);
+            }
+        >
+            <TreeView files />
+            <div class="files-main">
+                <Head files />
+                <InlineProblem error=files.problem />
+                {move || shown(files)}
+                <p class="drop-words" aria-hidden="true">"Drop to upload here"</p>
+            </div>
+            <PlaceDialog files />
+        </div>
+    }
+    .into_any()
+}
+
+fn title(path: &str) -> String {
+    match path::shown(path::name(path)) {
+        name if name.is_empty() => "Files".to_owned(),
+        name => name,
+    }
+}
+
+fn shown(files: Files) -> AnyView {
+    match files.shown.get() {
+        Shown::Directory(path) => view! { <Listing files path /> }.into_any(),
+        Shown::File(file, content) => view! { <Preview files file=file.0 content /> }.into_any(),
+        Shown::Missing(_, error) => view! { <div class="page"><Problem error /></div> }.into_any(),
+    }
+}
+
+/// Shows what the address names when it changes.
+fn follow_address(files: Files) {
+    let pathname = use_location().pathname;
+    Effect::new(move |before: Option<String>| {
+        let path = pathname.with(|address| path::from_address(address));
+        let is_here = files.workspace_id.with_value(|id| {
+            pathname.with(|address| address.starts_with(&format!("/workspaces/{id}/files")))
+        });
+        if is_here && before.is_some_and(|before| before != path) {
+            files.show(path.clone());
+        }
+        path
+    });
+}
+
+/// Shows what uploads have brought.
+fn show_arrived(files: Files, uploads: Uploads) {
+    let waiting = StoredValue::new(false);
+    Effect::new(move || {
+        if !uploads.has_arrived() || waiting.get_value() {
+            return;
+        }
+        waiting.set_value(true);
+        let show = move || {
+            if waiting.try_set_value(false).is_some() {
+                return;
+            }
+            let arrived = uploads.take_arrived();
+            let above = arrived.iter().flat_map(|path| path::ancestors(path));
+            let above: Vec<_> = above.map(str::to_owned).collect();
+            spawn_local(files.reload_known(arrived.into_iter().chain(above)));
+        };
+        set_timeout(show, GATHER);
+    });
+}
+
+/// Agents change files, too. Somebody who is in the middle of something is not disturbed.
+fn refresh(files: Files) {
+    Effect::new(move || {
+        let again = move || {
+            let shown = files.shown.get_untracked();
+            let idle = files.task.with_untracked(|task| *task == Task::None);
+            if let (Shown::Directory(path), true, false) = (shown, idle, document().hidden()) {
+                spawn_local(files.reload(path));
+            }
+        };
+        if let Ok(timer) = set_interval_with_handle(again, REFRESH) {
+            on_cleanup(move || timer.clear());
+        }
+    });
+}
+
+/// Follows a link within the console. The router would decode its address first, and a name with a
+/// percent sign or a backslash would be another one.
+fn follow_link(files: Files, event: &MouseEvent) {
+    let plain = !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key());
+    if !plain || event.button() != 0 || event.default_prevented() {
+        return;
+    }
+    let clicked = browser::target::<web_sys::Element>(event);
+    let link = clicked.and_then(|clicked| clicked.closest("a[href]").ok().flatten());
+    let Some(link) = link.filter(|link| !link.has_attribute("rel")) else {
+        return;
+    };
+    let address = link.get_attribute("href").unwrap_or_default();
+    event.prevent_default();
+    if address.starts_with('#') {
+        let here = window().location().pathname().unwrap_or_default();
+        return files.go(here + &address);
+    }
+    files.go(address);
+}
+
+fn receive(files: Files, uploads: Uploads, event: &web_sys::DragEvent) {
+    let Some(transfer) = event.data_transfer().filter(|_| files.may_write) else {
+        return;
+    };
+    let dropped = dropped(&transfer);
+    let (workspace_id, place) = (files.workspace_id.get_value(), files.place());
+    spawn_local(async move { uploads.add(&workspace_id, &place, walk(dropped).await) });
+}
