@@ -219,8 +219,10 @@ pub fn Tabs() -> impl IntoView {
         tabs.push(("/account".to_owned(), Icon::Account, "Account"));
         tabs.into_iter()
             .map(|(href, icon, text)| {
+                // What is below the files belongs to them.
+                let exact = text != "Files";
                 view! {
-                    <A href exact=true attr:class="tab">
+                    <A href exact attr:class="tab">
                         <Glyph icon />
                         <span>{text}</span>
                     </A>

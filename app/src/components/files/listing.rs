@@ -61,7 +61,7 @@ pub fn Listing(
             <Show when=is_empty>
                 <Empty files />
             </Show>
-            <div class="entry-head" aria-hidden="true" class:hidden=is_empty>
+            <div class="listing-head" aria-hidden="true" class:hidden=is_empty>
                 <span>"Name"</span>
                 <span class="entry-size">"Size"</span>
                 <span class="entry-time">"Changed"</span>

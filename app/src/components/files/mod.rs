@@ -36,6 +36,8 @@ pub use upload_panel::UploadPanel;
 
 /// How often the shown directory is read again while it is looked at.
 const REFRESH: Duration = Duration::from_secs(5);
+/// A directory of which more entries are loaded is not read again by itself.
+const REFRESHED: usize = 500;
 /// How long to wait for more to arrive before what arrived is shown.
 const GATHER: Duration = Duration::from_millis(300);
 
@@ -142,7 +144,9 @@ fn refresh(files: Files) {
         let again = move || {
             let shown = files.shown.get_untracked();
             let idle = files.task.with_untracked(|task| *task == Task::None);
-            if let (Shown::Directory(path), true, false) = (shown, idle, document().hidden()) {
+            if let (Shown::Directory(path), true, false) = (shown, idle, document().hidden())
+                && files.loaded_count(&path) <= REFRESHED
+            {
                 spawn_local(files.reload(path));
             }
         };

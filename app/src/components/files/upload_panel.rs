@@ -34,6 +34,11 @@ pub fn UploadPanel() -> impl IntoView {
             format::count(tally.all as i64, "file", "files")
         )
     };
+    let is_over = move || {
+        let list = uploads.list();
+        list.iter()
+            .all(|upload| upload.state.with(State::has_ended))
+    };
     view! {
         <Show when=move || is_there.get()>
             <section class="uploads" aria-label="Uploads">
@@ -41,7 +46,7 @@ pub fn UploadPanel() -> impl IntoView {
                     <h2>"Uploads"</h2>
                     <span class="quiet">{words}</span>
                     <button type="button" class="button small" on:click=move |_| uploads.clear()>
-                        "Close"
+                        {move || if is_over() { "Close" } else { "Cancel all" }}
                     </button>
                 </header>
                 <ul class="uploads-list">
