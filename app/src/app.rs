@@ -14,9 +14,9 @@ use crate::{
     components::frame::Frame,
     context::{Clock, Connection},
     pages::{
-        account::Account, files::FilesPage, home::Home, missing::Missing,
-        new_workspace::NewWorkspace, session::SessionPage, settings::Settings, sign_in::SignIn,
-        trash::TrashPage, workspaces::Workspaces,
+        account::Account, change_sets::ChangeSets, changes::Changes, files::FilesPage, home::Home,
+        missing::Missing, new_workspace::NewWorkspace, session::SessionPage, settings::Settings,
+        sign_in::SignIn, trash::TrashPage, workspaces::Workspaces,
     },
 };
 
@@ -109,6 +109,21 @@ pub fn App() -> impl IntoView {
                     <Route
                         path=path!("/workspaces/:workspace/sessions/:session")
                         view=SessionPage
+                        ssr=SsrMode::Async
+                    />
+                    <Route
+                        path=path!("/workspaces/:workspace/sessions/:session/changes")
+                        view=Changes
+                        ssr=SsrMode::Async
+                    />
+                    <Route
+                        path=path!("/workspaces/:workspace/changes")
+                        view=ChangeSets
+                        ssr=SsrMode::Async
+                    />
+                    <Route
+                        path=path!("/workspaces/:workspace/changes/:set")
+                        view=Changes
                         ssr=SsrMode::Async
                     />
                 </ParentRoute>

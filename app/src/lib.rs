@@ -4,6 +4,7 @@
 pub mod api;
 mod app;
 mod browser;
+pub mod changes;
 pub mod components;
 mod context;
 pub mod diff;

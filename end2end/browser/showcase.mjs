@@ -1,5 +1,7 @@
 // A server with something to see in every view.
 
+import { changedSession, longest } from './changed.mjs';
+
 const never = { permissionMode: 'PERMISSION_MODE_BYPASS_PERMISSIONS' };
 
 const rich = [
@@ -28,6 +30,8 @@ export async function toldSession(server) {
 export async function showcase(server) {
   const empty = await server.newWorkspace('An empty one');
   const { workspace: full, session: told } = await toldSession(server);
+  const changed = await changedSession(server);
+  const changes = `/workspaces/${changed.workspace}/changes`;
   const long = await server.newWorkspace(`A workspace with ${'a very long name '.repeat(4).trim()}`);
   const story = await server.newSession(full);
   await server.send(story, 'Show me around');
@@ -49,6 +53,15 @@ export async function showcase(server) {
     'session-failed': `/workspaces/${full}/sessions/${failed}`,
     'session-waiting': `/workspaces/${long}/sessions/${waiting}`,
     'fresh-session': `/workspaces/${long}/sessions/${fresh}`,
+    'changes-empty': `/workspaces/${empty}/changes`,
+    changes,
+    'change-set': `${changes}/${changed.set}`,
+    'change-file': `${changes}/${changed.set}?file=src/steps.rs`,
+    'change-split': `${changes}/${changed.set}?file=src/steps.rs&view=split`,
+    'change-picture': `${changes}/${changed.set}?file=assets/logo.png`,
+    'change-renamed': `${changes}/${changed.set}?file=src/manual.md`,
+    'change-longest': `${changes}/${changed.set}?file=${encodeURIComponent(longest)}`,
+    'session-changes': `/workspaces/${changed.workspace}/sessions/${changed.session}/changes`,
     settings: `/workspaces/${full}/settings`,
     account: '/account',
     missing: '/workspaces/00000000-0000-4000-8000-000000000000',

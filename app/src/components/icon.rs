@@ -9,6 +9,7 @@ pub enum Icon {
     Account,
     ArrowDown,
     ArrowUp,
+    Changes,
     Check,
     Checklist,
     Chevron,
@@ -18,6 +19,7 @@ pub enum Icon {
     Cross,
     Cube,
     Download,
+    Expand,
     Eye,
     File,
     FilePlus,
@@ -41,6 +43,7 @@ pub enum Icon {
     Terminal,
     Thought,
     Trash,
+    Undo,
     Upload,
     Warning,
     Workspaces,
@@ -54,6 +57,7 @@ impl Icon {
             }
             Self::ArrowDown => "M8 3v10M3.8 8.8 8 13l4.2-4.2",
             Self::ArrowUp => "M8 13V3M3.8 7.2 8 3l4.2 4.2",
+            Self::Changes => "M8 2.5v6M5 5.5h6M5 12.5h6",
             Self::Check => "m3 8.5 3.3 3.3L13 4.7",
             Self::Checklist => "m2 4.3 1.3 1.3L5.5 3M2 11.3l1.3 1.3 2.2-2.6M8.5 4.5H14M8.5 11.5H14",
             Self::Chevron => "m6 3.5 4.5 4.5L6 12.5",
@@ -63,6 +67,7 @@ impl Icon {
             Self::Cross => "m4 4 8 8M12 4l-8 8",
             Self::Cube => "m8 1.8 5.5 3v6.4l-5.5 3-5.5-3V4.8zM2.7 5 8 8l5.3-3M8 8v6",
             Self::Download => "M8 2.5v8M4.8 7.3 8 10.5l3.2-3.2M2.5 10v3.5h11V10",
+            Self::Expand => "m4.5 5.5 3.5-3.5 3.5 3.5M4.5 10.5l3.5 3.5 3.5-3.5",
             Self::Eye => {
                 "M1.5 8C3 5 5.3 3.5 8 3.5S13 5 14.5 8C13 11 10.7 12.5 8 12.5S3 11 1.5 8ZM8 9.8a1.8 1.8 0 1 0 0-3.6 1.8 1.8 0 0 0 0 3.6Z"
             }
@@ -98,6 +103,7 @@ impl Icon {
                 "M8 11.5a4.8 4.8 0 1 0-2.8-.9c.5.4.8.9.8 1.4h4c0-.5.3-1 .8-1.4M6.5 14.5h3"
             }
             Self::Trash => "M2.5 4.5h11M6 4.5V2.5h4v2M4 4.5l.7 9h6.6l.7-9",
+            Self::Undo => "M5.5 3 2.5 6l3 3M2.8 6h6.7a4 4 0 0 1 0 8H6",
             Self::Upload => "M8 10.5V2.5M4.8 5.5 8 2.3l3.2 3.2M2.5 10v3.5h11V10",
             Self::Warning => "M8 2 14.5 13.5h-13zM8 6.5v3.3M8 11.8v.1",
             Self::Workspaces => {

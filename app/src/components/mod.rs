@@ -4,6 +4,7 @@ pub mod agent_fields;
 pub mod announcer;
 pub mod api_tokens;
 pub mod approval;
+pub mod changes;
 pub mod composer;
 pub mod connection;
 pub mod copy;

@@ -57,6 +57,14 @@ fn RailPlace() -> impl IntoView {
                 </li>
                 <li>
                     <RailLink
+                        href=format!("/workspaces/{id}/changes")
+                        icon=Icon::Changes
+                        text="Changes"
+                        exact=false
+                    />
+                </li>
+                <li>
+                    <RailLink
                         href=format!("/workspaces/{id}/settings")
                         icon=Icon::Settings
                         text="Settings"
@@ -210,6 +218,11 @@ pub fn Tabs() -> impl IntoView {
         if let Some(id) = place.workspace_id.get() {
             tabs.push((format!("/workspaces/{id}"), Icon::Sessions, "Sessions"));
             tabs.push((format!("/workspaces/{id}/files"), Icon::Folder, "Files"));
+            tabs.push((
+                format!("/workspaces/{id}/changes"),
+                Icon::Changes,
+                "Changes",
+            ));
             tabs.push((
                 format!("/workspaces/{id}/settings"),
                 Icon::Settings,

@@ -37,6 +37,12 @@ pub fn SessionHead(
         })
     };
     let back = session.with_untracked(|session| format!("/workspaces/{}", session.workspace_id));
+    let changes = session.with_untracked(|session| {
+        format!(
+            "/workspaces/{}/sessions/{}/changes",
+            session.workspace_id, session.id
+        )
+    });
     view! {
         <header class="header session-head">
             <a class="head-back" href=back aria-label="All sessions of this workspace">
@@ -59,6 +65,10 @@ pub fn SessionHead(
                     })}
                 <StatePill activity=feed.activity />
                 {cost}
+                <a class="button small head-changes" href=changes aria-label="Changes">
+                    <Glyph icon=Icon::Changes />
+                    <span class="head-changes-word">"Changes"</span>
+                </a>
                 <Menu feed editing error />
             </div>
         </header>

@@ -1,7 +1,7 @@
 //! How a turn ended: outcome, time, tokens, cost, and the files it touched.
 
 use leptos::prelude::*;
-use membrane_proto::v1::TurnOutcome;
+use membrane_proto::v1::{ChangeSummary, TurnOutcome};
 use prost_types::Timestamp;
 
 use super::{
@@ -9,6 +9,7 @@ use super::{
     time::Time,
 };
 use crate::{
+    context::Place,
     format,
     transcript::{FileTouched, TurnSummary},
 };
@@ -42,7 +43,7 @@ pub fn TurnEnd(
             <Glyph icon />
             <span class="turn-word">{word}</span>
             {facts}
-            {files(summary.files)}
+            {changed(&summary)}
             <span class="turn-time"><Time time /></span>
         </div>
     }
@@ -71,6 +72,33 @@ fn facts(summary: &TurnSummary) -> Vec<String> {
         facts.push("scripted, not a model".to_owned());
     }
     facts
+}
+
+/// What the turn did to files, with a link to it. A turn of before changes were recorded knows only
+/// what its tools wrote.
+fn changed(summary: &TurnSummary) -> AnyView {
+    let set = &summary.ended.change_set_id;
+    match &summary.ended.changes {
+        None => files(summary.files.clone()).into_any(),
+        Some(_) if set.is_empty() => ().into_any(),
+        Some(changes) => review(set, changes).into_any(),
+    }
+}
+
+fn review(set: &str, changes: &ChangeSummary) -> impl IntoView + use<> {
+    let workspace_id = expect_context::<Place>().workspace_id;
+    let address = |workspace_id| format!("/workspaces/{workspace_id}/changes/{set}");
+    let href = workspace_id.get_untracked().map(address);
+    let words = format::count(changes.file_count.into(), "file", "files");
+    view! {
+        <a class="turn-review" href=href>
+            <span>{words}</span>
+            <span class="plus">{format!("+{}", changes.lines_added)}</span>
+            <span class="minus">{format!("−{}", changes.lines_removed)}</span>
+            <span class="turn-review-word">"Review changes"</span>
+        </a>
+    }
+    .into_any()
 }
 
 fn files(files: Vec<FileTouched>) -> impl IntoView {

@@ -1,6 +1,8 @@
 //! One file for what an address shows.
 
 pub mod account;
+pub mod change_sets;
+pub mod changes;
 pub mod files;
 pub mod home;
 pub mod missing;

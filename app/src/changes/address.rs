@@ -1,0 +1,315 @@
+//! The address of everything that a page of changes can show.
+
+use std::fmt::Write as _;
+
+use membrane_proto::v1::{self as pb, change_scope::Of};
+
+/// Which changes a page shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One change set, by id.
+    Set(String),
+    /// All turns of a session, by its id.
+    Session(String),
+}
+
+impl Scope {
+    /// As the wire says it.
+    pub fn to_wire(&self) -> pb::ChangeScope {
+        let of = match self {
+            Self::Set(id) => Of::ChangeSetId(id.clone()),
+            Self::Session(id) => Of::SessionId(id.clone()),
+        };
+        pb::ChangeScope { of: Some(of) }
+    }
+}
+
+/// How a diff is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Old lines above new ones.
+    #[default]
+    Unified,
+    /// Old lines beside new ones.
+    Split,
+}
+
+/// How much is shown around a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Around {
+    /// Three lines.
+    #[default]
+    Near,
+    /// Twenty lines.
+    Far,
+    /// The whole file.
+    Whole,
+}
+
+impl Around {
+    /// Lines above and below a change.
+    pub fn lines(self) -> i32 {
+        match self {
+            Self::Near => 3,
+            Self::Far => 20,
+            Self::Whole => 100_000,
+        }
+    }
+
+    /// The next step outwards, if there is one.
+    pub fn wider(self) -> Option<Self> {
+        match self {
+            Self::Near => Some(Self::Far),
+            Self::Far => Some(Self::Whole),
+            Self::Whole => None,
+        }
+    }
+}
+
+/// What a page of changes shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The workspace.
+    pub workspace_id: String,
+    /// Which changes.
+    pub scope: Scope,
+    /// The file that is open; the first one if none is named.
+    pub file: Option<String>,
+    /// How its diff is laid out.
+    pub layout: Layout,
+    /// How much of it is shown.
+    pub around: Around,
+    /// The page of the list of files; empty for the first.
+    pub page: String,
+}
+
+impl Address {
+    /// Reads a path and a query; `None` if the path is not one of a page of changes.
+    pub fn parse(path: &str, query: &str) -> Option<Self> {
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let (workspace_id, scope) = match parts[..] {
+            ["workspaces", workspace, "changes", id] => (workspace, Scope::Set(id.to_owned())),
+            ["workspaces", workspace, "sessions", id, "changes"] => {
+                (workspace, Scope::Session(id.to_owned()))
+            }
+            _ => return None,
+        };
+        Some(Self {
+            workspace_id: workspace_id.to_owned(),
+            scope,
+            file: value(query, "file"),
+            layout: match value(query, "view").as_deref() {
+                Some("split") => Layout::Split,
+                _ => Layout::Unified,
+            },
+            around: match value(query, "context").as_deref() {
+                Some("20") => Around::Far,
+                Some("all") => Around::Whole,
+                _ => Around::Near,
+            },
+            page: page_in(query),
+        })
+    }
+
+    /// The address as it stands in a link.
+    pub fn href(&self) -> String {
+        let workspace = &self.workspace_id;
+        let mut href = match &self.scope {
+            Scope::Set(id) => format!("/workspaces/{workspace}/changes/{id}"),
+            Scope::Session(id) => format!("/workspaces/{workspace}/sessions/{id}/changes"),
+        };
+        let layout = (self.layout == Layout::Split).then_some("split");
+        let around = match self.around {
+            Around::Near => None,
+            Around::Far => Some("20"),
+            Around::Whole => Some("all"),
+        };
+        let page = (!self.page.is_empty()).then_some(self.page.as_str());
+        let pairs = [
+            ("file", self.file.as_deref()),
+            ("view", layout),
+            ("context", around),
+            ("page", page),
+        ];
+        let given = pairs
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        for (at, (key, value)) in given.enumerate() {
+            href.push(if at == 0 { '?' } else { '&' });
+            href.push_str(key);
+            href.push('=');
+            encode(value, &mut href);
+        }
+        href
+    }
+
+    /// The same with another file open, as near as can be.
+    pub fn with_file(&self, file: Option<String>) -> Self {
+        Self {
+            file,
+            around: Around::Near,
+            ..self.clone()
+        }
+    }
+
+    /// The same laid out in another way.
+    pub fn with_layout(&self, layout: Layout) -> Self {
+        Self {
+            layout,
+            ..self.clone()
+        }
+    }
+
+    /// The same with more or less around the changes of this file.
+    pub fn with_around(&self, around: Around, file: &str) -> Self {
+        Self {
+            around,
+            file: Some(file.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Another page of the list of files.
+    pub fn with_page(&self, page: &str) -> Self {
+        Self {
+            page: page.to_owned(),
+            ..self.with_file(None)
+        }
+    }
+}
+
+/// The address of a page of the list of change sets.
+pub fn list_address(workspace_id: &str, page: &str) -> String {
+    let mut href = format!("/workspaces/{workspace_id}/changes");
+    if !page.is_empty() {
+        href.push_str("?page=");
+        encode(page, &mut href);
+    }
+    href
+}
+
+/// The page token in a query; empty for the first page.
+pub fn page_in(query: &str) -> String {
+    value(query, "page").unwrap_or_default()
+}
+
+/// One value of a query. Not left to the router, which decodes twice what a browser decoded
+/// already, so that a file called `100%25` would be another one.
+fn value(query: &str, key: &str) -> Option<String> {
+    let found = query
+        .trim_start_matches('?')
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| *name == key)?;
+    Some(decode(found.1)).filter(|value| !value.is_empty())
+}
+
+/// Percent-encodes all but what RFC 3986 calls unreserved, and the slash, which a query may have.
+fn encode(text: &str, href: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                href.push(char::from(byte));
+            }
+            _ => {
+                let _ = write!(href, "%{byte:02X}");
+            }
+        }
+    }
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, left) = match (first, escaped(after)) {
+            (b'%', Some(byte)) => (byte, &after[2..]),
+            (b'+', _) => (b' ', after),
+            _ => (first, after),
+        };
+        bytes.push(byte);
+        rest = left;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn escaped(after: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+    let hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    hex.then(|| u8::from_str_radix(digits, 16).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address() -> Address {
+        Address::parse("/workspaces/w/changes/c", "").expect("a page of changes")
+    }
+
+    #[test]
+    fn an_address_names_a_change_set_or_a_session() {
+        assert_eq!(address().scope, Scope::Set("c".to_owned()));
+        let session = Address::parse("/workspaces/w/sessions/s/changes", "?view=split");
+        let session = session.expect("a page of changes");
+        assert_eq!(session.scope, Scope::Session("s".to_owned()));
+        assert_eq!(session.layout, Layout::Split);
+        assert_eq!(
+            session.href(),
+            "/workspaces/w/sessions/s/changes?view=split"
+        );
+        for other in ["/", "/workspaces/w/changes", "/workspaces/w/sessions/s"] {
+            assert_eq!(Address::parse(other, ""), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_name_survives_its_address() {
+        for name in [
+            "src/lib.rs",
+            "100%25 + a&b=c?#",
+            "a b\u{202e}\n<b>\"'",
+            "\\xff\\\\",
+            "naïve/日本",
+        ] {
+            let href = address().with_file(Some(name.to_owned())).href();
+            let (path, query) = href.split_once('?').expect("a query");
+            let read = Address::parse(path, query).expect("a page of changes");
+            assert_eq!(read.file.as_deref(), Some(name), "{href}");
+            assert!(
+                href.is_ascii() && !href.contains(['<', '"', ' ', '#']),
+                "{href}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_encoded_well_is_taken_as_it_stands() {
+        assert_eq!(decode("a%2"), "a%2");
+        assert_eq!(decode("%zz%+1"), "%zz% 1");
+        assert_eq!(decode("%FF"), "\u{fffd}");
+    }
+
+    #[test]
+    fn a_view_stays_and_context_starts_anew_with_another_file() {
+        let wide = address()
+            .with_layout(Layout::Split)
+            .with_around(Around::Whole, "a");
+        assert_eq!(
+            wide.href(),
+            "/workspaces/w/changes/c?file=a&view=split&context=all"
+        );
+        let next = wide.with_file(Some("b".to_owned()));
+        assert_eq!(next.href(), "/workspaces/w/changes/c?file=b&view=split");
+        let page = next.with_page("t=");
+        assert_eq!(page.href(), "/workspaces/w/changes/c?view=split&page=t%3D");
+    }
+
+    #[test]
+    fn context_grows_to_the_whole_file() {
+        let steps: Vec<_> = std::iter::successors(Some(Around::Near), |around| around.wider())
+            .map(Around::lines)
+            .collect();
+        assert_eq!(steps, [3, 20, 100_000]);
+    }
+}
