@@ -1,5 +1,5 @@
 //! Workspace trees: zip archives into and out of a directory, and everything that people do with
-//! files in one, always beneath a directory handle.
+//! files in one, searching included, always beneath a directory handle.
 //!
 //! Owns the rules for what a tree may contain (paths, links, kinds, sizes) and the promise that an
 //! import happens whole or not at all; and the store of contents that tells what changed in a tree
@@ -16,6 +16,7 @@ mod limits;
 mod link;
 mod path;
 pub mod root;
+pub mod search;
 mod staging;
 pub mod store;
 mod summary;

@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use cap_fs_ext::FollowSymlinks;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::types::{Types, TypesBuilder};
+use membrane_files::search::open_file;
 use membrane_proto::v1::SearchDetail;
 use membrane_proto::v1::tool_result::Detail;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{Answer, Failure};
 use super::glob::PATHS_MAX;
 use super::matches::{Matches, Settings};
-use super::paths::{Place, open_regular};
+use super::paths::Place;
 use super::walk::{Found, Walk};
 use super::{Shared, ToolOutput};
 
@@ -132,13 +132,14 @@ impl<'search> Search<'search> {
     /// A file that was named is searched whatever its name and type.
     fn single_file(&mut self, shared: &Shared, start: &Place) -> Result<bool, Failure> {
         let (parent, name) = start.split()?;
-        shared.roots.file(start)?;
+        let (_, metadata) = shared.roots.file(start)?;
         let directory = shared.roots.tree(start.root).open_dir(&parent);
         let directory = directory.map_err(|error| Failure::io(&start.shown(), &error))?;
         let _ = self.file(&Found {
             directory: &directory,
             name: &name,
             below: Path::new(""),
+            kind: metadata.file_type(),
         });
         if self.cancel.is_cancelled() {
             return Err(Failure::interrupted());
@@ -158,8 +159,7 @@ impl<'search> Search<'search> {
 
     /// Searches one file. One that can't be read, or is a link by now, has no matches.
     fn file(&mut self, found: &Found<'_>) -> ControlFlow<()> {
-        let opened = open_regular(found.directory, found.name, FollowSymlinks::No);
-        let Some((file, _)) = opened.ok().filter(|(_, metadata)| metadata.is_file()) else {
+        let Ok(file) = open_file(found.directory, found.name) else {
             return ControlFlow::Continue(());
         };
         let reader = Interruptible {

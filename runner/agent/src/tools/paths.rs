@@ -6,9 +6,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
+use cap_fs_ext::FollowSymlinks;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, Metadata, OpenOptions};
+use cap_std::fs::{Dir, File, Metadata};
+use membrane_files::search::open;
 
 use super::failure::Failure;
 use super::{ToolboxError, WorkspacePlace};
@@ -139,7 +140,7 @@ impl Roots {
     /// Opens a file for reading.
     pub(super) fn file(&self, place: &Place) -> Result<(File, Metadata), Failure> {
         let shown = place.shown();
-        let opened = open_regular(self.tree(place.root), &place.relative, FollowSymlinks::Yes);
+        let opened = open(self.tree(place.root), &place.relative, FollowSymlinks::Yes);
         let (file, metadata) = opened.map_err(|error| Failure::io(&shown, &error))?;
         if metadata.is_dir() {
             return Err(Failure::new(format!(
@@ -151,20 +152,6 @@ impl Roots {
         }
         Ok((file, metadata))
     }
-}
-
-/// Opens something for reading without ever waiting for it, as a FIFO would have one wait; the
-/// caller looks at what it is.
-pub(super) fn open_regular(
-    directory: &Dir,
-    path: &Path,
-    follow: FollowSymlinks,
-) -> io::Result<(File, Metadata)> {
-    let mut options = OpenOptions::new();
-    options.read(true).nonblock(true).follow(follow);
-    let file = directory.open_with(path, &options)?;
-    let metadata = file.metadata()?;
-    Ok((file, metadata))
 }
 
 /// A path without `.` and `..`; what would climb above the beginning stays there.

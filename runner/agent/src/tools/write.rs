@@ -4,13 +4,14 @@ use std::path::Path;
 
 use cap_fs_ext::FollowSymlinks;
 use cap_std::fs::{Dir, Metadata};
+use membrane_files::search::open;
 use membrane_proto::v1::FileChangeDetail;
 use membrane_proto::v1::tool_result::Detail;
 use serde::Deserialize;
 
 use super::change::{self, CONTENT_BYTES_MAX};
 use super::failure::{Answer, Failure};
-use super::paths::{Place, open_regular};
+use super::paths::Place;
 use super::{Shared, ToolOutput};
 
 /// Input of Write.
@@ -148,7 +149,7 @@ fn existing(
     name: &Path,
     shown: &str,
 ) -> Result<Option<(Vec<u8>, Metadata)>, Failure> {
-    let (mut file, metadata) = match open_regular(directory, name, FollowSymlinks::No) {
+    let (mut file, metadata) = match open(directory, name, FollowSymlinks::No) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|error| Failure::io(shown, &error))?,
     };

@@ -89,7 +89,7 @@ impl Root {
     }
 
     /// Opens a directory for reading, through links that stay in the tree.
-    pub(super) fn directory(&self, path: &TreePath) -> Result<Dir> {
+    pub(crate) fn directory(&self, path: &TreePath) -> Result<Dir> {
         self.files.open_dir(path.as_path()).map_err(|error| {
             if is_no_directory(&error) && error.raw_os_error() != Some(LOOP) {
                 return Error::NotADirectory(path.clone());

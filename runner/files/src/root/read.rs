@@ -59,6 +59,11 @@ impl Root {
 }
 
 impl Reader {
+    /// The file itself, to be read from its beginning without looking whether it changes.
+    pub(crate) fn into_file(self) -> std::fs::File {
+        self.file
+    }
+
     /// Reads at most `length` bytes from `offset` on; fewer only at the end.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod raw;
 mod root;
 mod round_trip;
 mod rules;
+mod searching;
 mod staging;
 mod store;
 mod support;
