@@ -17,6 +17,7 @@ pub mod grpc;
 pub mod id;
 pub mod page;
 pub mod providers;
+pub mod searches;
 pub mod server;
 pub mod sessions;
 pub mod settings;

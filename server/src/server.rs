@@ -28,6 +28,7 @@ use crate::{
     events::{EventLog, Watchers},
     files::Files,
     providers::{self, Providers},
+    searches::Searches,
     sessions::{self, Sessions},
     vault::Vault,
     web,
@@ -60,6 +61,8 @@ pub struct App {
     pub files: Files,
     /// What changes in them.
     pub changes: Changes,
+    /// Searches of them.
+    pub searches: Searches,
     /// Keys and model clients.
     pub providers: Providers,
     /// Where tools run.
@@ -122,6 +125,7 @@ impl Server {
             config: Arc::new(config),
             database,
             log,
+            searches: Searches::new(files.clone()),
             clock,
             places,
             files,

@@ -13,6 +13,7 @@ mod files;
 mod fixture;
 mod matrix;
 mod providers;
+mod searching;
 mod starting;
 mod storing;
 mod turns;

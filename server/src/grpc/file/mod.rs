@@ -15,6 +15,7 @@ use crate::{
     server::App,
 };
 
+mod search;
 mod streams;
 mod trash;
 mod tree;
@@ -36,6 +37,7 @@ macro_rules! unary {
         impl FileService for Service {
             type ReadFileStream = Messages<proto::ReadFileResponse>;
             type ExportFilesStream = Messages<proto::ExportFilesResponse>;
+            type SearchFilesStream = Messages<proto::SearchFilesResponse>;
 
             $(async fn $name(&self, request: Request<proto::$request>) -> Answer<proto::$response> {
                 let caller = principal(&request);
@@ -59,6 +61,15 @@ macro_rules! unary {
                 let chunks = self.export(caller, request.into_inner()).await?;
                 Ok(Response::new(Box::pin(chunks.map(|chunk| chunk.map_err(Status::from)))))
             }
+
+            async fn search_files(
+                &self,
+                request: Request<proto::SearchFilesRequest>,
+            ) -> Answer<Self::SearchFilesStream> {
+                let caller = principal(&request);
+                let parts = self.search(caller, request.into_inner()).await?;
+                Ok(Response::new(Box::pin(parts.map(|part| part.map_err(Status::from)))))
+            }
         }
     };
 }
@@ -79,6 +90,7 @@ unary! {
     write_upload(WriteUploadRequest) -> WriteUploadResponse => add;
     finish_upload(FinishUploadRequest) -> FinishUploadResponse => finish;
     cancel_upload(CancelUploadRequest) -> CancelUploadResponse => cancel;
+    find_files(FindFilesRequest) -> FindFilesResponse => find;
 }
 
 impl Service {
@@ -94,15 +106,9 @@ impl Service {
 
 fn encode(entry: &Entry) -> proto::File {
     let (seconds, nanos) = entry.modified;
-    let kind = match entry.kind {
-        Kind::File => proto::FileKind::File,
-        Kind::Directory => proto::FileKind::Directory,
-        Kind::Symlink => proto::FileKind::Symlink,
-        Kind::Special => proto::FileKind::Special,
-    };
     proto::File {
         path: entry.path.to_string(),
-        kind: kind.into(),
+        kind: encode_kind(entry.kind).into(),
         size: signed(entry.size),
         update_time: Some(Timestamp {
             seconds,
@@ -124,6 +130,15 @@ impl Service {
         let entry = self.0.files.change(workspace, work).await?;
         self.0.changes.person_touched(workspace, &entry.path).await;
         Ok(entry)
+    }
+}
+
+fn encode_kind(kind: Kind) -> proto::FileKind {
+    match kind {
+        Kind::File => proto::FileKind::File,
+        Kind::Directory => proto::FileKind::Directory,
+        Kind::Symlink => proto::FileKind::Symlink,
+        Kind::Special => proto::FileKind::Special,
     }
 }
 

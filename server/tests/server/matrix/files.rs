@@ -152,4 +152,18 @@ pub const METHODS: &[Method] = &[
             upload_id: place.upload.clone(),
         })
     }),
+    ("FileService/FindFiles", Allowed::Viewers, |place| {
+        one(proto::FindFilesRequest {
+            workspace_id: place.workspace.clone(),
+            query: "file".to_owned(),
+            ..Default::default()
+        })
+    }),
+    ("FileService/SearchFiles", Allowed::Viewers, |place| {
+        one(proto::SearchFilesRequest {
+            workspace_id: place.workspace.clone(),
+            pattern: "text".to_owned(),
+            ..Default::default()
+        })
+    }),
 ];
