@@ -1,5 +1,5 @@
 // Builds what a browser needs into `<target>/site`: the console's wasm with its JavaScript, that of
-// the Markdown renderer, the CSS, and the static files, each with a brotli sibling. A part whose
+// the Markdown renderer, the editor of files, the CSS, and the static files, each with a brotli sibling. A part whose
 // inputs did not change comes from `<target>/bundle`, so a second call only asks cargo. The site
 // directory is always replaced as a whole: a compressed file can not be older than what it was made
 // from. At the end it says how large each file is, and how much of its budget a first page takes.
@@ -34,6 +34,8 @@ const WASM_FEATURES = [
 
 // What the wasm, JavaScript and CSS of a first page may come to, in kB after brotli.
 const FIRST_PAGE_KB = 350;
+
+const browsers = ['chrome111', 'firefox115', 'safari16.4'];
 
 function fail(message) {
   console.error(`bundle: ${message}`);
@@ -152,7 +154,22 @@ const style = await part('style', digest(files(join(root, 'style')), tools), asy
     bundle: true,
     minify: true,
     logLevel: 'warning',
-    target: ['chrome111', 'firefox115', 'safari16.4'],
+    target: browsers,
+  });
+});
+
+const editor = await part('editor', digest(files(join(here, 'editor')), tools), async (work) => {
+  await esbuild.build({
+    entryPoints: { editor: join(here, 'editor/main.mjs') },
+    outdir: join(work, 'editor'),
+    chunkNames: '[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    minify: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    target: browsers,
   });
 });
 
@@ -169,24 +186,47 @@ const statics = await part('public', digest(files(join(here, 'public')), tools),
   }
 });
 
-const parts = [wasm, markdown, style, statics];
+const parts = [wasm, markdown, editor, style, statics];
 if (parts.some(({ fresh }) => fresh) || !existsSync(site)) {
   const next = join(target, 'site.next');
   rmSync(next, { recursive: true, force: true });
   cpSync(statics.dir, next, { recursive: true });
-  for (const { dir } of [wasm, markdown, style]) cpSync(dir, join(next, 'pkg'), { recursive: true });
+  for (const { dir } of [wasm, markdown, editor, style]) cpSync(dir, join(next, 'pkg'), { recursive: true });
   rmSync(site, { recursive: true, force: true });
   renameSync(next, site);
 }
 
 const kB = (bytes) => (bytes / 1000).toFixed(1);
+
+function print(name, raw, packed, remark = '') {
+  console.log(`${name.padEnd(24)} ${kB(raw).padStart(8)} kB ${kB(packed).padStart(7)} kB br${remark}`);
+}
+
+/** A script and all that it imports before it runs. */
+function closure(path, found = new Set()) {
+  if (found.has(path)) return found;
+  found.add(path);
+  for (const [, next] of readFileSync(path, 'utf8').matchAll(/(?:from|import)"(\.\/[^"]+)"/g)) {
+    closure(join(dirname(path), next), found);
+  }
+  return found;
+}
+
+const sum = (paths, ending) => paths.reduce((total, path) => total + statSync(path + ending).size, 0);
+
 let first = 0;
 for (const path of files(site).filter((file) => file.endsWith('.br'))) {
   const [packed, raw] = [statSync(path).size, statSync(path.slice(0, -3)).size];
   const name = relative(site, path.slice(0, -3));
+  if (name.startsWith('pkg/editor/')) continue;
   const later = name.startsWith('pkg/markdown');
   if (!later && /\.(wasm|js|css)$/.test(name)) first += packed;
-  const sizes = `${kB(raw).padStart(8)} kB ${kB(packed).padStart(7)} kB br`;
-  console.log(`${name.padEnd(24)} ${sizes}${later ? ', when needed' : ''}`);
+  print(name, raw, packed, later ? ', when needed' : '');
 }
+// The editor is in pieces: what every file needs, and a language each.
+const pieces = files(join(site, 'pkg/editor')).filter((file) => file.endsWith('.js'));
+const core = [...closure(join(site, 'pkg/editor/editor.js'))];
+const languages = pieces.filter((path) => !core.includes(path));
+print('pkg/editor/editor.js', sum(core, ''), sum(core, '.br'), ', when needed');
+print('pkg/editor, languages', sum(languages, ''), sum(languages, '.br'), ', each when needed');
 console.log(`${site}: ${kB(first)} kB brotli on a first page; its budget is ${FIRST_PAGE_KB} kB`);
