@@ -105,6 +105,11 @@ impl ApiError {
         self.code == tonic::Code::NotFound as i32
     }
 
+    /// Whether the thing is no longer the one that the caller has seen.
+    pub fn is_outdated(&self) -> bool {
+        self.code == tonic::Code::Aborted as i32 || self.code == tonic::Code::AlreadyExists as i32
+    }
+
     /// Whether trying again later may help without any change.
     pub fn is_transient(&self) -> bool {
         self.reason == "UNREACHABLE"

@@ -14,9 +14,10 @@ use crate::{
     components::frame::Frame,
     context::{Clock, Connection},
     pages::{
-        account::Account, change_sets::ChangeSets, changes::Changes, files::FilesPage, home::Home,
-        missing::Missing, new_workspace::NewWorkspace, session::SessionPage, settings::Settings,
-        sign_in::SignIn, trash::TrashPage, workspaces::Workspaces,
+        account::Account, change_sets::ChangeSets, changes::Changes, edit::EditPage,
+        files::FilesPage, home::Home, missing::Missing, new_workspace::NewWorkspace,
+        session::SessionPage, settings::Settings, sign_in::SignIn, trash::TrashPage,
+        workspaces::Workspaces,
     },
 };
 
@@ -54,13 +55,14 @@ fn Start(options: LeptosOptions, nonce: Option<leptos::nonce::Nonce>) -> impl In
     let (script, module) = (format!("{files}.js"), format!("{files}_bg.wasm"));
     let markdown = format!("/{}/markdown", options.site_pkg_dir);
     let (renderer, renderer_module) = (format!("{markdown}.js"), format!("{markdown}_bg.wasm"));
+    let editor = format!("/{}/editor/editor.js", options.site_pkg_dir);
     let start = format!(
         "import start, {{ hydrate }} from {script:?}; \
          await start({{ module_or_path: {module:?} }}); \
          hydrate(async () => {{ \
          const renderer = await import({renderer:?}); \
          await renderer.default({{ module_or_path: {renderer_module:?} }}); \
-         return renderer.render; }});"
+         return renderer.render; }}, () => import({editor:?}));"
     );
     view! {
         <link rel="modulepreload" href=script nonce=nonce.clone() />
@@ -104,6 +106,11 @@ pub fn App() -> impl IntoView {
                     <Route
                         path=path!("/workspaces/:workspace/trash")
                         view=TrashPage
+                        ssr=SsrMode::Async
+                    />
+                    <Route
+                        path=path!("/workspaces/:workspace/edit/*path")
+                        view=EditPage
                         ssr=SsrMode::Async
                     />
                     <Route

@@ -91,6 +91,18 @@ pub fn replace_address(address: &str) {
     }
 }
 
+/// Adds a step with this address to the history without loading anything.
+pub fn push_address(address: &str) {
+    if let Ok(history) = window().history() {
+        let _ = history.push_state_with_url(&JsValue::NULL, "", Some(address));
+    }
+}
+
+/// Asks a question that is answered by yes or no. What can't be asked is answered by no.
+pub fn confirm(question: &str) -> bool {
+    window().confirm_with_message(question).unwrap_or(false)
+}
+
 /// Loads another page of the server, in place of this one in the history.
 pub fn go(address: &str) {
     let _ = window().location().replace(address);

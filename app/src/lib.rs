@@ -8,6 +8,8 @@ pub mod changes;
 pub mod components;
 mod context;
 pub mod diff;
+pub mod edit;
+mod editor;
 pub mod files;
 pub mod format;
 mod live;
@@ -18,11 +20,14 @@ pub mod path;
 mod renderer;
 pub mod tool_input;
 pub mod transcript;
+mod unsaved;
 mod upload;
 mod words;
 
 pub use app::App;
 #[cfg(feature = "ssr")]
 pub use app::shell;
+pub use editor::EditorModule;
 #[cfg(not(feature = "markdown"))]
 pub use renderer::Renderer;
+pub use unsaved::Unsaved;

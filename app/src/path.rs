@@ -57,6 +57,16 @@ pub fn address(workspace_id: &str, path: &str) -> String {
     address
 }
 
+/// The page where a file is edited.
+pub fn edit_address(workspace_id: &str, path: &str) -> String {
+    let mut address = format!("/workspaces/{workspace_id}/edit");
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        address.push('/');
+        encode(part, &mut address);
+    }
+    address
+}
+
 /// The entry whose page has this address; the top where it is no such page.
 pub fn from_address(address: &str) -> String {
     let mut parts = address.split('/').skip(4);
@@ -199,8 +209,11 @@ mod tests {
                 "{address}"
             );
             assert_eq!(from_address(&address), path, "{address}");
+            let address = edit_address("w", path);
+            assert_eq!(from_address(&address), path, "{address}");
         }
         assert_eq!(address("w", "raw"), "/workspaces/w/files/%72aw");
+        assert_eq!(edit_address("w", "raw/é"), "/workspaces/w/edit/raw/%C3%A9");
         assert_eq!(address("w", "a/raw"), "/workspaces/w/files/a/raw");
         assert_eq!(raw("w", "a/b c"), "/workspaces/w/files/raw?path=a%2Fb%20c");
     }

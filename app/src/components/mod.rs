@@ -10,6 +10,7 @@ pub mod connection;
 pub mod copy;
 pub mod danger_zone;
 pub mod diff_view;
+pub mod editor;
 pub mod entry_view;
 pub mod field;
 pub mod files;

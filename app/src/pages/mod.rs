@@ -3,6 +3,7 @@
 pub mod account;
 pub mod change_sets;
 pub mod changes;
+pub mod edit;
 pub mod files;
 pub mod home;
 pub mod missing;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     components::icon::{Glyph, Icon},
-    files::{Files, Shown, Task},
+    files::{Content, Files, Shown, Task},
     path,
 };
 
@@ -23,7 +23,7 @@ pub fn Head(
 ) -> impl IntoView {
     let actions = move || match files.shown.get() {
         Shown::Directory(path) => directory_actions(files, path),
-        Shown::File(file, _) => file_actions(files, file.0),
+        Shown::File(file, content) => file_actions(files, file.0, &content),
         Shown::Missing(..) => ().into_any(),
     };
     let renamed = move || match (files.task.get(), files.shown.get()) {
@@ -99,9 +99,21 @@ fn directory_actions(files: Files, path: String) -> AnyView {
     .into_any()
 }
 
-fn file_actions(files: Files, file: pb::File) -> AnyView {
+fn file_actions(files: Files, file: pb::File, content: &Content) -> AnyView {
     let kind = file.kind();
     let path = file.path;
+    let is_text = kind == pb::FileKind::File && matches!(content, Content::Text { .. });
+    let edit = (files.may_write && is_text).then(|| {
+        let href = files
+            .workspace_id
+            .with_value(|id| path::edit_address(id, &path));
+        view! {
+            <a class="button small needs-script" href=href>
+                <Glyph icon=Icon::Pencil />
+                "Edit"
+            </a>
+        }
+    });
     let save = (kind != pb::FileKind::Special).then(|| {
         let (href, words) = download(files, &path, kind);
         view! {
@@ -112,6 +124,7 @@ fn file_actions(files: Files, file: pb::File) -> AnyView {
         }
     });
     view! {
+        {edit}
         {save}
         {files.may_write.then(|| view! { <EntryMenu files path kind /> })}
     }
