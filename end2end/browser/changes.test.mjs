@@ -237,6 +237,8 @@ test('keys alone go through files and hunks, turn the view, and put a hunk back'
   await keyboard.press('d');
   await page.getByRole('group', { name: /Put these lines back/ }).waitFor();
   await keyboard.press('Escape');
+  // The focus comes back to the button of the hunk in the next frame.
+  await page.locator('.hunk :focus').waitFor();
   await keyboard.press('d');
   await page.locator('.discard-asked .danger:focus').waitFor();
   await keyboard.press('Enter');

@@ -61,7 +61,7 @@ export async function showcase(server) {
     'change-picture': `${changes}/${changed.set}?file=assets/logo.png`,
     'change-renamed': `${changes}/${changed.set}?file=src/manual.md`,
     'change-longest': `${changes}/${changed.set}?file=${encodeURIComponent(longest)}`,
-    'session-changes': `/workspaces/${changed.workspace}/sessions/${changed.session}/changes`,
+    'changes-session': `/workspaces/${changed.workspace}/sessions/${changed.session}/changes`,
     settings: `/workspaces/${full}/settings`,
     account: '/account',
     missing: '/workspaces/00000000-0000-4000-8000-000000000000',
