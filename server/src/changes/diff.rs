@@ -1,6 +1,6 @@
 //! How a text changed: hunks of lines, marked word by word, and a text with some of them undone.
 
-use std::{ops::Range, time::Duration};
+use std::{collections::HashMap, ops::Range, time::Duration};
 
 use membrane_proto::v1::{DiffHunk, DiffLine, DiffLineKind, DiffSpan};
 use similar::{ChangeTag, DiffOp, InlineChange, TextDiff};
@@ -13,6 +13,9 @@ const MAX_LINES: usize = 20_000;
 const TEXT_PROBE: usize = 8_000;
 /// Time after which a diff is finished coarsely.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// For each hunk's id, the id of the same hunk in another diff.
+pub type Standing = HashMap<String, Option<String>>;
 
 type Diff<'a> = TextDiff<'a, 'a, [u8]>;
 
@@ -64,24 +67,37 @@ pub fn hunks(old: &[u8], new: &[u8], context: usize) -> (Vec<DiffHunk>, bool) {
     (hunks, false)
 }
 
+/// Which hunks between two texts are still in a third one, which the new text has become since: by
+/// each one's id, the id of the same hunk between the old text and the third.
+#[must_use]
+pub fn standing(old: &[u8], new: &[u8], now: &[u8], context: usize) -> Standing {
+    let (made, found) = (compare(old, new), compare(old, now));
+    let found_places = places(&found, context);
+    let same = |made_place: &Place, found_place: &Place| {
+        made_place.old == found_place.old
+            && lines_of(&made, &made_place.new) == lines_of(&found, &found_place.new)
+    };
+    let made_places = places(&made, context).into_iter();
+    let ids = made_places.map(|place| {
+        let standing = found_places.iter().find(|found| same(&place, found));
+        (place.id(), standing.map(Place::id))
+    });
+    ids.collect()
+}
+
 /// The new text with the hunks of these ids as they were in the old one; `None` if there is no such
 /// hunk.
 #[must_use]
 pub fn without(old: &[u8], new: &[u8], context: usize, ids: &[String]) -> Option<Vec<u8>> {
     let diff = compare(old, new);
-    let places: Vec<Place> = diff
-        .grouped_ops(context)
+    let mut places = places(&diff, context);
+    if ids
         .iter()
-        .filter_map(|group| Place::of(group))
-        .filter(|place| ids.contains(&place.id()))
-        .collect();
-    if places.is_empty()
-        || ids
-            .iter()
-            .any(|id| places.iter().all(|place| place.id() != *id))
+        .any(|id| places.iter().all(|place| place.id() != *id))
     {
         return None;
     }
+    places.retain(|place| ids.contains(&place.id()));
     let mut result = Vec::with_capacity(new.len());
     let mut done = 0;
     for place in places {
@@ -99,6 +115,16 @@ fn compare<'a>(old: &'a [u8], new: &'a [u8]) -> Diff<'a> {
     TextDiff::configure()
         .timeout(PATIENCE)
         .diff_lines::<_, _, [u8]>(old, new)
+}
+
+fn places(diff: &Diff<'_>, context: usize) -> Vec<Place> {
+    let groups = diff.grouped_ops(context);
+    groups.iter().filter_map(|group| Place::of(group)).collect()
+}
+
+fn lines_of<'a>(diff: &'a Diff<'_>, lines: &Range<usize>) -> Vec<&'a [u8]> {
+    let slices = lines.clone().map(|index| diff.new_slice(index));
+    slices.map(Option::unwrap_or_default).collect()
 }
 
 fn copy_new(diff: &Diff<'_>, lines: Range<usize>, result: &mut Vec<u8>) {
@@ -136,6 +162,7 @@ impl Place {
             new_start: first(&self.new),
             new_count: int(self.new.len()),
             lines,
+            current: true,
         }
     }
 }
@@ -259,6 +286,21 @@ mod tests {
             Some(&b"a\nb\nc\nd\ne\nf\ng\nh\nI\n"[..])
         );
         assert_eq!(undo("0+1-0+9"), None);
+    }
+
+    #[test]
+    fn hunks_that_others_left_alone_still_stand() {
+        let old = "a\nb\nc\nd\ne\nf\ng\nh\ni\n";
+        let new = "A\nb\nc\nd\nE\nf\ng\nh\nI\n";
+        let now = "a\nb\nc\nd\nE\nf\ng\nh\nI!\n";
+        let texts = [old, new, now].map(str::as_bytes);
+        let standing = standing(texts[0], texts[1], texts[2], 1);
+        let (hunks, _) = hunks(texts[0], texts[1], 1);
+        let stands: Vec<bool> = hunks
+            .iter()
+            .map(|hunk| standing[&hunk.id].is_some())
+            .collect();
+        assert_eq!(stands, [false, true, false]);
     }
 
     proptest! {

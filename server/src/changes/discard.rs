@@ -81,7 +81,11 @@ impl Shown {
         let mut discarded = Discarded::default();
         // Backwards, so that what lies in a directory goes before the directory.
         for change in chosen.into_iter().rev() {
-            let done = self.tree.is_current(change) && self.undo(change, what)?;
+            let done = if what.hunks.is_empty() {
+                self.tree.is_current(change) && self.undo(change)?
+            } else {
+                self.undo_hunks(change, what)?
+            };
             let list = if done {
                 &mut discarded.done
             } else {
@@ -93,10 +97,7 @@ impl Shown {
     }
 
     /// Undoes one change; answers whether nothing was in the way.
-    fn undo(&self, change: &Change, what: &Discard) -> Result<bool, Error> {
-        if !what.hunks.is_empty() {
-            return self.undo_hunks(change, what);
-        }
+    fn undo(&self, change: &Change) -> Result<bool, Error> {
         let Some(before) = &change.before else {
             return self.remove(&change.path);
         };
@@ -106,22 +107,34 @@ impl Shown {
         }
     }
 
+    /// Undoes hunks of one change, whatever else has become of the file; answers whether all of
+    /// them still stood there.
     fn undo_hunks(&self, change: &Change, what: &Discard) -> Result<bool, Error> {
         let old = self.tree.text(change.before.as_ref())?;
         let new = self.tree.text(change.after.as_ref())?;
-        let (Some((old, new)), Some(Node::File { executable, .. })) = (old.zip(new), &change.after)
-        else {
+        let (Some((old, new)), Some(Node::File { .. })) = (old.zip(new), &change.after) else {
             return Err(Error::Precondition {
                 reason: "NOT_TEXT",
                 message: "this change has no hunks; discard the whole file".to_owned(),
             });
         };
-        let text =
-            diff::without(&old, &new, what.context, &what.hunks).ok_or(Error::NotFound("hunk"))?;
+        let now = self.tree.text_now(&change.path).unwrap_or_default();
+        let mut standing = diff::standing(&old, &new, &now, what.context);
+        let mut ids = Vec::with_capacity(what.hunks.len());
+        for hunk in &what.hunks {
+            ids.push(standing.remove(hunk).ok_or(Error::NotFound("hunk"))?);
+        }
+        let Some(ids) = ids.into_iter().collect::<Option<Vec<String>>>() else {
+            return Ok(false);
+        };
+        let text = diff::without(&old, &now, what.context, &ids).ok_or(Error::NotFound("hunk"))?;
+        let Some(Node::File { executable, .. }) = self.tree.node(&change.path)? else {
+            return Ok(false);
+        };
         let node = Node::File {
             digest: self.tree.store.put_bytes(&text).map_err(broken)?,
             size: text.len() as u64,
-            executable: *executable,
+            executable,
         };
         self.tree.restore(&node, &change.path)
     }

@@ -11,7 +11,8 @@ use membrane_proto::v1 as proto;
 use super::{
     Changes,
     delta::Delta,
-    diff, sensitive,
+    diff::{self, Standing},
+    sensitive,
     trees::{Tree, broken},
 };
 use crate::{
@@ -128,10 +129,17 @@ impl Changes {
             let change = shown.find(&path)?;
             let old = shown.tree.text(change.before.as_ref())?;
             let new = shown.tree.text(change.after.as_ref())?;
-            let (hunks, truncated) = match old.zip(new) {
-                Some((old, new)) => diff::hunks(&old, &new, context),
-                None => (Vec::new(), false),
-            };
+            let (mut hunks, mut truncated) = (Vec::new(), false);
+            if let Some((old, new)) = old.zip(new) {
+                (hunks, truncated) = diff::hunks(&old, &new, context);
+                let now = shown.tree.text_now(&change.path);
+                let standing = now.map(|now| diff::standing(&old, &new, &now, context));
+                for hunk in &mut hunks {
+                    let is_there =
+                        |standing: &Standing| matches!(standing.get(&hunk.id), Some(Some(_)));
+                    hunk.current = standing.as_ref().is_some_and(is_there);
+                }
+            }
             Ok(proto::GetFileDiffResponse {
                 change: Some(shown.tree.encode(change)?),
                 hunks,

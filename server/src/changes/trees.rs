@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io,
+    io::{self, Read as _},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::Path,
     time::{Duration, UNIX_EPOCH},
@@ -83,6 +83,19 @@ impl Tree {
             Some(_) => return Ok(None),
         };
         Ok(Some(contents).filter(|contents| diff::is_text(contents)))
+    }
+
+    /// The text of the regular file at a path now; `None` for what has no lines.
+    pub(super) fn text_now(&self, path: &TreePath) -> Option<Vec<u8>> {
+        let file = open(&self.files, path).ok()?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut contents = Vec::new();
+        file.take(diff::MAX_TEXT + 1)
+            .read_to_end(&mut contents)
+            .ok()?;
+        Some(contents).filter(|contents| diff::is_text(contents))
     }
 
     /// Whether exactly this stands at a path now.

@@ -299,6 +299,16 @@ async fn files_hunks_and_whole_turns_are_discarded() {
     let done = desk.discard(&scope, &["text"], first, &change.etag).await;
     assert_eq!(done.expect("discarded").discarded_paths, ["text"]);
     assert_eq!(desk.read("text"), "a\nb\nc\nd\ne\nf\ng\nH\n");
+    let diff = desk.diff(&scope, "text").await.expect("a diff");
+    let current: Vec<bool> = diff.hunks.iter().map(|hunk| hunk.current).collect();
+    assert_eq!(current, [false, true]);
+    let hunk = |index: usize| vec![diff.hunks[index].id.clone()];
+    let again = desk.discard(&scope, &["text"], hunk(0), "").await;
+    assert_eq!(again.expect("an answer").conflicting_paths, ["text"]);
+    fs::write(desk.files.join("text"), "a\nb\nc\nd!\ne\nf\ng\nH\n").expect("written");
+    let second = desk.discard(&scope, &["text"], hunk(1), "").await;
+    assert_eq!(second.expect("discarded").discarded_paths, ["text"]);
+    assert_eq!(desk.read("text"), "a\nb\nc\nd!\ne\nf\ng\nh\n");
     let done = desk
         .discard(&scope, &[], Vec::new(), "")
         .await

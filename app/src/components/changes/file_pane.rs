@@ -68,12 +68,14 @@ pub fn FilePane(
 fn FileDiff(review: Review, diff: pb::GetFileDiffResponse, allowed: bool) -> impl IntoView {
     let change = diff.change.unwrap_or_default();
     let has_lines = !diff.hunks.is_empty();
-    let may = allowed && change.current;
     let without = (!has_lines).then(|| without_lines(review, &change));
     let hunks = diff
         .hunks
         .into_iter()
-        .map(|hunk| view! { <Hunk review change=change.clone() hunk allowed=may /> })
+        .map(|hunk| {
+            let may = allowed && hunk.current;
+            view! { <Hunk review change=change.clone() hunk allowed=may /> }
+        })
         .collect_view();
     let cut = diff.truncated.then(|| {
         view! {
