@@ -18,6 +18,7 @@ pub mod markdown;
 pub mod pages;
 pub mod path;
 mod renderer;
+pub mod text;
 pub mod tool_input;
 pub mod transcript;
 mod unsaved;

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::{clock::Millis, error::Error};
 
-const DEFAULT_SIZE: u64 = 50;
-const MAX_SIZE: u64 = 200;
+const DEFAULT_SIZE: usize = 50;
+const MAX_SIZE: usize = 200;
 
 /// A place in an order by (time, id).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +18,48 @@ pub struct Keyset {
     pub id: Uuid,
 }
 
+/// A page size as clients give it: 0 stands for `default`, and nothing is more than `max`.
+///
+/// # Errors
+/// [`Error::Invalid`] for a negative one.
+pub fn size(given: i32, default: usize, max: usize) -> Result<usize, Error> {
+    match usize::try_from(given) {
+        Ok(0) => Ok(default),
+        Ok(given) => Ok(given.min(max)),
+        Err(_) => Err(Error::invalid("page_size", "must not be negative")),
+    }
+}
+
+/// A token for a place in the list named by `list`.
+#[must_use]
+pub fn seal(list: u8, place: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode([&[list], place].concat())
+}
+
+/// The place that a token of this list leads to; `None` for the empty one, the beginning.
+///
+/// # Errors
+/// [`Error::Invalid`] for a token that this list did not give; `read` answers whether it is a place.
+pub fn open<T>(
+    list: u8,
+    token: &str,
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<Option<T>, Error> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    let place = bytes.split_first().filter(|(tag, _)| **tag == list);
+    let place = place.and_then(|(_, place)| read(place));
+    let invalid = || Error::invalid("page_token", "is not a token that this list gave");
+    place.map(Some).ok_or_else(invalid)
+}
+
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     list: u8,
-    size: u64,
+    size: usize,
     /// The row before the first one; `None` for the beginning.
     pub after: Option<Keyset>,
 }
@@ -33,32 +70,25 @@ impl Page {
     /// # Errors
     /// [`Error::Invalid`] for a negative size, or a token that this list did not give.
     pub fn parse(list: u8, size: i32, token: &str) -> Result<Self, Error> {
-        let size = match u64::try_from(size) {
-            Ok(0) => DEFAULT_SIZE,
-            Ok(size) => size.min(MAX_SIZE),
-            Err(_) => return Err(Error::invalid("page_size", "must not be negative")),
-        };
-        let after = if token.is_empty() {
-            None
-        } else {
-            Some(parse_token(list, token)?)
-        };
-        Ok(Self { list, size, after })
+        Ok(Self {
+            list,
+            size: self::size(size, DEFAULT_SIZE, MAX_SIZE)?,
+            after: open(list, token, place)?,
+        })
     }
 
     /// How many rows to fetch: one more than the page has, to know whether there is another.
     #[must_use]
     pub fn fetch(&self) -> u64 {
-        self.size + 1
+        self.size as u64 + 1
     }
 
     /// Cuts fetched rows to the page, and gives the token of the next one, empty if there is none.
     pub fn cut<T>(&self, rows: &mut Vec<T>, place: impl Fn(&T) -> Keyset) -> String {
-        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
-        if rows.len() <= size {
+        if rows.len() <= self.size {
             return String::new();
         }
-        rows.truncate(size);
+        rows.truncate(self.size);
         rows.last()
             .map(|last| format_token(self.list, place(last)))
             .unwrap_or_default()
@@ -66,25 +96,15 @@ impl Page {
 }
 
 fn format_token(list: u8, place: Keyset) -> String {
-    let mut bytes = vec![list];
-    bytes.extend_from_slice(&place.time.to_be_bytes());
-    bytes.extend_from_slice(place.id.as_bytes());
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    let time = place.time.to_be_bytes();
+    seal(list, &[&time, &place.id.as_bytes()[..]].concat())
 }
 
-fn parse_token(list: u8, token: &str) -> Result<Keyset, Error> {
-    let invalid = || Error::invalid("page_token", "is not a token that this list gave");
-    let bytes = BASE64_URL_SAFE_NO_PAD
-        .decode(token)
-        .map_err(|_| invalid())?;
-    let (tag, rest) = bytes.split_first().ok_or_else(invalid)?;
-    let (time, id) = rest.split_at_checked(8).ok_or_else(invalid)?;
-    if *tag != list {
-        return Err(invalid());
-    }
-    Ok(Keyset {
-        time: Millis::from_be_bytes(time.try_into().map_err(|_| invalid())?),
-        id: Uuid::from_slice(id).map_err(|_| invalid())?,
+fn place(bytes: &[u8]) -> Option<Keyset> {
+    let (time, id) = bytes.split_first_chunk()?;
+    Some(Keyset {
+        time: Millis::from_be_bytes(*time),
+        id: Uuid::from_slice(id).ok()?,
     })
 }
 

@@ -1,8 +1,8 @@
 //! The address of everything that a page of changes can show.
 
-use std::fmt::Write as _;
-
 use membrane_proto::v1::{self as pb, change_scope::Of};
+
+use crate::path;
 
 /// Which changes a page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +85,8 @@ pub struct Address {
 
 impl Address {
     /// Reads a path and a query; `None` if the path is not one of a page of changes.
-    pub fn parse(path: &str, query: &str) -> Option<Self> {
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    pub fn parse(page: &str, query: &str) -> Option<Self> {
+        let parts: Vec<&str> = page.trim_matches('/').split('/').collect();
         let (workspace_id, scope) = match parts[..] {
             ["workspaces", workspace, "changes", id] => (workspace, Scope::Set(id.to_owned())),
             ["workspaces", workspace, "sessions", id, "changes"] => {
@@ -204,39 +204,19 @@ fn value(query: &str, key: &str) -> Option<String> {
     Some(decode(found.1)).filter(|value| !value.is_empty())
 }
 
-/// Percent-encodes all but what RFC 3986 calls unreserved, and the slash, which a query may have.
-fn encode(text: &str, href: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                href.push(char::from(byte));
-            }
-            _ => {
-                let _ = write!(href, "%{byte:02X}");
-            }
+/// Encodes a value of a query, in which a slash may stand and a path stays readable.
+fn encode(value: &str, href: &mut String) {
+    for (at, part) in value.split('/').enumerate() {
+        if at > 0 {
+            href.push('/');
         }
+        path::encode(part, href);
     }
 }
 
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let (byte, left) = match (first, escaped(after)) {
-            (b'%', Some(byte)) => (byte, &after[2..]),
-            (b'+', _) => (b' ', after),
-            _ => (first, after),
-        };
-        bytes.push(byte);
-        rest = left;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn escaped(after: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-    let hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    hex.then(|| u8::from_str_radix(digits, 16).ok())?
+/// A plus sign is how forms write a space.
+fn decode(value: &str) -> String {
+    path::decode(&value.replace('+', " "))
 }
 
 #[cfg(test)]

@@ -4,13 +4,11 @@
 mod address;
 mod pairs;
 mod rows;
-mod text;
 mod words;
 
 pub use address::{Address, Around, Layout, Scope, list_address, page_in};
 pub use pairs::{Pair, pairs};
 pub use rows::rows;
-pub use text::{html, plain};
 pub use words::{
     discard_question, has_context, makers, media_type, shortened, sizes, split_path, status,
 };

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use membrane_proto::v1::{DiffLine, DiffLineKind};
 
-use super::{Layout, pairs, text};
+use super::{Layout, pairs};
+use crate::text;
 
 /// Rows in one table, so that a browser can leave out tables that are not seen.
 const ROWS: usize = 200;

@@ -8,7 +8,7 @@ use membrane_proto::v1 as pb;
 use super::{Files, Shown, Task};
 use crate::{
     api::{self, ApiError},
-    path,
+    path, text,
 };
 
 impl Files {
@@ -69,7 +69,7 @@ impl Files {
         };
         let answer = api::files().delete_file(request).await?.into_inner();
         let id = answer.item.unwrap_or_default().id;
-        let words = format!("Deleted {}", path::shown(path::name(&path)));
+        let words = format!("Deleted {}", text::plain(path::name(&path)));
         let gone = path.clone();
         self.toasts.offer(words, "Undo", move || {
             spawn_local(self.restore(id.clone(), gone.clone()));
@@ -101,7 +101,7 @@ impl Files {
         };
         match api::files().restore_file(request).await {
             Ok(_) => {
-                let words = format!("{} is back", path::shown(path::name(&path)));
+                let words = format!("{} is back", text::plain(path::name(&path)));
                 self.toasts.say(words);
                 self.changed(&[&path]).await;
             }

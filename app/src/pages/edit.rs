@@ -16,7 +16,7 @@ use crate::{
     },
     context::Place,
     edit::{self, Opened, Refusal},
-    path,
+    path, text,
 };
 
 /// The page.
@@ -36,7 +36,7 @@ pub fn EditPage() -> impl IntoView {
         },
     );
     view! {
-        <Title text=move || path.with(|path| path::shown(path::name(path))) />
+        <Title text=move || path.with(|path| text::plain(path::name(path))) />
         <Transition fallback=|| {
             view! { <div class="page"><Skeleton lines=8 /></div> }
         }>
@@ -59,7 +59,7 @@ fn page(workspace: pb::Workspace, path: String, opened: Opened) -> AnyView {
     let back = path::address(&workspace_id, &path);
     match opened {
         Ok(text) => {
-            let shown = path::shown(&path);
+            let shown = text::plain(&path);
             view! { <Editor workspace_id path shown back text may_write /> }.into_any()
         }
         Err(refusal) => refused(path, back, refusal),
@@ -68,7 +68,7 @@ fn page(workspace: pb::Workspace, path: String, opened: Opened) -> AnyView {
 
 fn refused(path: String, back: String, refusal: Refusal) -> AnyView {
     view! {
-        <Header title=path::shown(&path)>
+        <Header title=text::plain(&path)>
             <a class="button small" href=back>"Close"</a>
         </Header>
         <div class="page">

@@ -19,7 +19,7 @@ use crate::{
         toasts::Toasts,
     },
     context::Place,
-    format, path,
+    format, path, text,
 };
 
 /// How long the question "really?" stands.
@@ -114,7 +114,7 @@ fn row(trash: Trash, item: pb::TrashItem) -> AnyView {
     let file = item.file.unwrap_or_default();
     let kind = file.kind();
     let size = (kind == pb::FileKind::File).then(|| format::bytes(file.size));
-    let label = format!("Restore {}", path::shown(path::name(&file.path)));
+    let label = format!("Restore {}", text::plain(path::name(&file.path)));
     let (id, path) = (item.id, file.path.clone());
     let restore = move |_| spawn_local(trash.restore(id.clone(), path.clone()));
     view! {
@@ -176,7 +176,7 @@ impl Trash {
             path: String::new(),
         };
         match api::files().restore_file(request).await {
-            Ok(_) => self.done(format!("{} is back", path::shown(&path))),
+            Ok(_) => self.done(format!("{} is back", text::plain(&path))),
             Err(status) => {
                 self.problem.try_set(Some(status.into()));
             }

@@ -23,6 +23,7 @@ use membrane_proto::v1::{
 use serde_json::{Map, Value};
 
 use crate::{
+    images,
     model::types::{Block, ImageSource, Message, ResultBlock, Role},
     sandbox::WORKSPACE,
 };
@@ -41,9 +42,6 @@ const BEGINNING: &str = "[The beginning of the conversation is not available.]";
 /// Key under which a call's input is kept when the model did not write a JSON object, as the API's
 /// documentation on streamed tool input recommends.
 pub(crate) const INVALID_JSON: &str = "INVALID_JSON";
-
-/// Image types that the API accepts.
-const IMAGE_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
 /// The conversation that these events record, ascending, for a request. `thinking_of` is the model
 /// that is asked: thinking of other models is left out, and all of it without one.
@@ -381,7 +379,7 @@ fn image_block(image: &Image) -> ResultBlock {
 
 /// An image in the API's form; `None` for a type that it does not take.
 fn image_source(image: &Image) -> Option<ImageSource> {
-    if !IMAGE_TYPES.contains(&image.media_type.as_str()) || image.data.is_empty() {
+    if !images::is_seen(&image.media_type) || image.data.is_empty() {
         return None;
     }
     Some(ImageSource {

@@ -7,6 +7,7 @@ pub mod egress;
 pub mod engine;
 pub mod history;
 pub mod host;
+pub mod images;
 pub mod model;
 pub mod permission;
 pub mod sandbox;

@@ -1,13 +1,16 @@
 //! Letting go of contents that no change set needs any more, because their session or workspace was
 //! deleted, or a scan was cut off.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use membrane_files::store::{Collected, Digest, collect};
 use tokio_util::sync::CancellationToken;
 
-use super::{Changes, trees::broken};
-use crate::{error::Error, id::WorkspaceId, uploads::blocking};
+use super::{
+    Changes,
+    trees::{broken, named},
+};
+use crate::{error::Error, id::WorkspaceId, time::system_time, uploads::blocking};
 
 /// How often every workspace's store is looked through.
 const PERIOD: Duration = Duration::from_secs(6 * 3_600);
@@ -58,10 +61,9 @@ impl Changes {
         blocking(move || {
             let roots: Vec<Digest> = names
                 .iter()
-                .map(|name| name.parse().map_err(broken))
+                .map(|name| named(name))
                 .collect::<Result<_, _>>()?;
-            let now = u64::try_from(changes.clock.now()).unwrap_or(0);
-            let now = UNIX_EPOCH + Duration::from_millis(now);
+            let now = system_time(changes.clock.now());
             let store = changes.tree(workspace)?.store;
             collect(&store, roots, now, GRACE).map_err(broken)
         })

@@ -9,8 +9,6 @@ use similar::{ChangeTag, DiffOp, InlineChange, TextDiff};
 pub const MAX_TEXT: u64 = 1 << 20;
 /// Lines of a diff that are returned.
 const MAX_LINES: usize = 20_000;
-/// Where a byte of zero says that a file is no text: the rule of git.
-const TEXT_PROBE: usize = 8_000;
 /// Time after which a diff is finished coarsely.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -22,7 +20,7 @@ type Diff<'a> = TextDiff<'a, 'a, [u8]>;
 /// Whether contents have lines to compare.
 #[must_use]
 pub fn is_text(contents: &[u8]) -> bool {
-    contents.len() as u64 <= MAX_TEXT && !contents[..contents.len().min(TEXT_PROBE)].contains(&0)
+    contents.len() as u64 <= MAX_TEXT && membrane_files::is_text(contents)
 }
 
 /// Numbers of lines added and removed.

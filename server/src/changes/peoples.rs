@@ -1,8 +1,6 @@
 //! What people change while an agent works: the same comparison of trees would take it for the
 //! agent's, so what they left is noted as it happens.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use cap_fs_ext::DirExt as _;
 use membrane_files::{
     TreePath,
@@ -13,7 +11,7 @@ use super::{
     Changes,
     trees::{Tree, as_path, broken},
 };
-use crate::{clock::Millis, error::Error, id::WorkspaceId, uploads::blocking};
+use crate::{clock::Millis, error::Error, id::WorkspaceId, time::system_time, uploads::blocking};
 
 /// What a person left at a path, and beneath it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +60,14 @@ impl Tree {
 
     fn beneath(&self, path: &TreePath, now: Millis) -> Result<Manifest, Error> {
         let directory = self.files.open_dir_nofollow(as_path(path))?;
-        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now).unwrap_or(0));
         let (mut cache, options) = (StatCache::default(), ScanOptions::default());
-        let scan = scan(&directory, &self.store, &mut cache, now, &options);
+        let scan = scan(
+            &directory,
+            &self.store,
+            &mut cache,
+            system_time(now),
+            &options,
+        );
         Ok(scan.map_err(broken)?.manifest)
     }
 }

@@ -9,7 +9,7 @@ use super::{
     delta::{Delta, between_with},
     diff,
     peoples::{Touched, is_peoples},
-    trees::{Tree, broken},
+    trees::{Tree, broken, named},
 };
 use crate::{
     error::Error,
@@ -26,7 +26,6 @@ const MAX_SKIPPED: usize = 100;
 /// records it.
 #[derive(Debug, Clone)]
 pub struct Recording {
-    open: ChangeSetId,
     of: Of,
     before: Digest,
 }
@@ -72,24 +71,21 @@ impl Changes {
         let changes = self.clone();
         let (before, peoples) = blocking(move || changes.look(of, last.as_deref())).await?;
         let open = self.row(of, "turn", before);
-        let recording = Recording {
-            open: ChangeSetId(open.id),
-            of,
-            before,
-        };
         let rows = peoples.into_iter().chain([open]).collect();
-        self.database.store_change_sets(rows, None).await?;
+        self.database.store_change_sets(workspace, rows).await?;
         self.touched().insert(workspace, Vec::new());
-        Ok(recording)
+        Ok(Recording { of, before })
     }
 
     /// Records the tree after a turn.
     ///
     /// # Errors
-    /// When the tree or the database can't be read. Then the next start of the server tries again.
+    /// When the tree or the database can't be read. Then the next start of the server tries again,
+    /// unless another turn has begun by then, which finds people's changes there.
     pub async fn finish(&self, recording: Recording) -> Result<Recorded, Error> {
-        let touched = self.touched().remove(&recording.of.workspace);
-        let (changes, replaced) = (self.clone(), recording.open);
+        let workspace = recording.of.workspace;
+        let touched = self.touched().remove(&workspace);
+        let changes = self.clone();
         let rows =
             blocking(move || changes.close(&recording, &touched.unwrap_or_default())).await?;
         let recorded = rows
@@ -97,9 +93,7 @@ impl Changes {
             .find(|row| row.kind == "turn")
             .map(recorded)
             .unwrap_or_default();
-        self.database
-            .store_change_sets(rows, Some(replaced))
-            .await?;
+        self.database.store_change_sets(workspace, rows).await?;
         Ok(recorded)
     }
 
@@ -110,13 +104,12 @@ impl Changes {
     pub async fn recover(&self) -> Result<(), Error> {
         for row in self.database.open_change_sets().await? {
             let recording = Recording {
-                open: ChangeSetId(row.id),
                 of: Of {
                     workspace: WorkspaceId(row.workspace_id),
                     session: SessionId(row.session_id),
                     turn: TurnId(row.turn_id),
                 },
-                before: row.before_manifest.parse().map_err(broken)?,
+                before: named(&row.before_manifest)?,
             };
             if let Err(error) = self.finish(recording).await {
                 error.log();
@@ -136,8 +129,8 @@ impl Changes {
         let Some(last) = last.filter(|last| **last != now.to_string()) else {
             return Ok((now, None));
         };
-        let earlier: Digest = last.parse().map_err(broken)?;
-        let before = tree.manifest(last)?;
+        let earlier = named(last)?;
+        let before = tree.manifest(&earlier)?;
         let peoples = self.set(of, "people", &tree, (earlier, &before), (now, &manifest))?;
         Ok((now, Some(peoples)))
     }
@@ -150,7 +143,7 @@ impl Changes {
     ) -> Result<Vec<change_set::Model>, Error> {
         let of = recording.of;
         let tree = self.tree(of.workspace)?;
-        let before = tree.manifest(&recording.before.to_string())?;
+        let before = tree.manifest(&recording.before)?;
         let (now, after) = tree.record(self.clock.now())?;
         let start = (recording.before, &before);
         let own = |from: State<'_>| self.set(of, "turn", &tree, from, (now, &after));

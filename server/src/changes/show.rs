@@ -1,6 +1,5 @@
 //! Showing: the changes of a set or of a session, and one file's lines.
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use membrane_entity::change_set;
 use membrane_files::{
     TreePath,
@@ -18,9 +17,12 @@ use super::{
 use crate::{
     error::Error,
     id::{ChangeSetId, SessionId, WorkspaceId},
+    page,
     uploads::blocking,
 };
 
+/// Tag of page tokens.
+const CHANGES: u8 = 9;
 /// Changes on a page.
 const DEFAULT_PAGE: usize = 200;
 const MAX_PAGE: usize = 1_000;
@@ -55,18 +57,10 @@ impl Page {
     /// # Errors
     /// [`Error::Invalid`] for a negative size, or a token that this list did not give.
     pub fn parse(size: i32, token: &str) -> Result<Self, Error> {
-        let size = match usize::try_from(size) {
-            Ok(0) => DEFAULT_PAGE,
-            Ok(size) => size.min(MAX_PAGE),
-            Err(_) => return Err(Error::invalid("page_size", "must not be negative")),
-        };
-        let after = match token {
-            "" => None,
-            token => Some(place(token).ok_or_else(|| {
-                Error::invalid("page_token", "is not a token that this list gave")
-            })?),
-        };
-        Ok(Self { size, after })
+        Ok(Self {
+            size: page::size(size, DEFAULT_PAGE, MAX_PAGE)?,
+            after: page::open(CHANGES, token, place)?,
+        })
     }
 
     /// The changes of this page, and the token of the next one.
@@ -76,18 +70,17 @@ impl Page {
         });
         let rest = &changes[start..];
         match rest.get(..self.size) {
-            Some([page @ .., last]) if rest.len() > self.size => {
-                let token = BASE64_URL_SAFE_NO_PAD.encode(last.path.as_bytes());
-                (&rest[..=page.len()], token)
+            Some([before @ .., last]) if rest.len() > self.size => {
+                let token = page::seal(CHANGES, last.path.as_bytes());
+                (&rest[..=before.len()], token)
             }
             _ => (rest, String::new()),
         }
     }
 }
 
-fn place(token: &str) -> Option<TreePath> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
-    let path = TreePath::from_bytes(&bytes).ok()?;
+fn place(bytes: &[u8]) -> Option<TreePath> {
+    let path = TreePath::from_bytes(bytes).ok()?;
     (!path.is_top()).then_some(path)
 }
 
@@ -346,5 +339,6 @@ mod tests {
     fn a_bad_page_is_refused() {
         assert!(Page::parse(-1, "").is_err());
         assert!(Page::parse(0, "!").is_err());
+        assert!(Page::parse(0, &page::seal(CHANGES + 1, b"a")).is_err());
     }
 }

@@ -5,22 +5,20 @@ use std::{
     io::{self, Read as _},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::Path,
-    time::{Duration, UNIX_EPOCH},
 };
 
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::{
     ambient_authority,
-    fs::{Dir, File, MetadataExt as _, OpenOptions, OpenOptionsExt as _},
+    fs::{Dir, MetadataExt as _},
 };
 use membrane_files::{
     TreePath,
+    search::open_file,
     store::{Digest, Manifest, Node, ScanError, ScanOptions, Store, scan},
 };
-use rustix::fs::OFlags;
 
 use super::{Changes, delta::Delta, diff};
-use crate::{clock::Millis, error::Error, id::WorkspaceId};
+use crate::{clock::Millis, error::Error, id::WorkspaceId, time::system_time};
 
 /// Where a workspace's store is, beside its files: no sandbox sees it.
 const STORE: &str = "store";
@@ -49,7 +47,7 @@ impl Changes {
 impl Tree {
     /// Records the tree as it is.
     pub(super) fn record(&self, now: Millis) -> Result<(Digest, Manifest), Error> {
-        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now).unwrap_or(0));
+        let now = system_time(now);
         let mut index = self.store.read_index().map_err(broken)?;
         let options = ScanOptions::default();
         let scan = scan(&self.files, &self.store, &mut index, now, &options).map_err(refused)?;
@@ -58,17 +56,16 @@ impl Tree {
         Ok((digest, scan.manifest))
     }
 
-    /// A recorded manifest by its stored name.
-    pub(super) fn manifest(&self, name: &str) -> Result<Manifest, Error> {
-        let digest: Digest = name.parse().map_err(broken)?;
-        self.store.load_manifest(&digest).map_err(broken)
+    /// A recorded manifest.
+    pub(super) fn manifest(&self, digest: &Digest) -> Result<Manifest, Error> {
+        self.store.load_manifest(digest).map_err(broken)
     }
 
     /// A recorded difference by the stored names of its parts.
     pub(super) fn delta(&self, before: &str, after: &str) -> Result<Delta, Error> {
         Ok(Delta {
-            before: self.manifest(before)?,
-            after: self.manifest(after)?,
+            before: self.manifest(&named(before)?)?,
+            after: self.manifest(&named(after)?)?,
         })
     }
 
@@ -87,10 +84,7 @@ impl Tree {
 
     /// The text of the regular file at a path now; `None` for what has no lines.
     pub(super) fn text_now(&self, path: &TreePath) -> Option<Vec<u8>> {
-        let file = open(&self.files, path).ok()?;
-        if !file.metadata().ok()?.is_file() {
-            return None;
-        }
+        let file = open_file(&self.files, as_path(path)).ok()?;
         let mut contents = Vec::new();
         file.take(diff::MAX_TEXT + 1)
             .read_to_end(&mut contents)
@@ -128,7 +122,7 @@ impl Tree {
             return Ok(None);
         }
         Ok(Some(Node::File {
-            digest: Digest::of_reader(open(&self.files, path)?)?,
+            digest: Digest::of_reader(open_file(&self.files, as_path(path))?)?,
             size: metadata.len(),
             executable: metadata.mode() & 0o100 != 0,
         }))
@@ -140,17 +134,14 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
+/// A digest as rows name it.
+pub(super) fn named(name: &str) -> Result<Digest, Error> {
+    name.parse().map_err(broken)
+}
+
 /// A path below the top, for a call that takes one.
 pub(super) fn as_path(path: &TreePath) -> &Path {
     Path::new(OsStr::from_bytes(path.as_bytes()))
-}
-
-/// Opens what should be a regular file, and is not waited for if it is not.
-fn open(files: &Dir, path: &TreePath) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).follow(FollowSymlinks::No);
-    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    files.open_with(as_path(path), &options)
 }
 
 fn refused(error: ScanError) -> Error {

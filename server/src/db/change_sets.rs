@@ -13,21 +13,22 @@ use crate::{
 };
 
 impl Database {
-    /// Stores finished change sets, and with them removes the open one that they replace.
+    /// Stores change sets of a workspace, in place of the open one: what a turn that never ended
+    /// began must not be taken for the work of the next.
     ///
     /// # Errors
     /// The database's own.
     pub async fn store_change_sets(
         &self,
+        workspace: WorkspaceId,
         rows: Vec<change_set::Model>,
-        replaced: Option<ChangeSetId>,
     ) -> Result<(), DbErr> {
         let transaction = self.begin().await?;
-        if let Some(id) = replaced {
-            change_set::Entity::delete_by_id(id.0)
-                .exec(&transaction)
-                .await?;
-        }
+        change_set::Entity::delete_many()
+            .filter(change_set::Column::WorkspaceId.eq(workspace.0))
+            .filter(change_set::Column::AfterManifest.is_null())
+            .exec(&transaction)
+            .await?;
         for row in rows {
             change_set::Entity::insert(row.into_active_model())
                 .exec_without_returning(&transaction)

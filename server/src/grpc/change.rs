@@ -1,13 +1,11 @@
 //! ChangeService.
 
-use std::io::Read as _;
+use std::{io::Read as _, pin::Pin};
 
-use bytes::Bytes;
+use futures::{Stream, stream::try_unfold};
 use membrane_entity::change_set;
 use membrane_files::store::Blob;
 use membrane_proto::v1::{self as proto, change_scope::Of, change_service_server::ChangeService};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
 use super::{Answer, answer, decode, principal};
@@ -15,19 +13,16 @@ use crate::{
     authz::{Operation, Permit, Principal},
     changes::{Discard, Page, Scope},
     error::Error,
-    files::parse_path,
+    files::{CHUNK, parse_path},
     id::{ChangeSetId, SessionId},
     page::{self, Keyset},
     server::App,
     time::timestamp,
+    uploads::blocking,
 };
 
 /// Tag of page tokens.
 const CHANGE_SETS: u8 = 8;
-/// Bytes in one part of a streamed file.
-const PART: usize = 256 << 10;
-/// Parts that may wait for a slow reader.
-const BUFFER: usize = 4;
 /// Most context lines, and how many there are if none are asked for.
 const MAX_CONTEXT: i32 = 100_000;
 const DEFAULT_CONTEXT: usize = 3;
@@ -38,7 +33,8 @@ pub struct Service(pub App);
 
 #[tonic::async_trait]
 impl ChangeService for Service {
-    type ReadChangedFileStream = ReceiverStream<Result<proto::ReadChangedFileResponse, Status>>;
+    type ReadChangedFileStream =
+        Pin<Box<dyn Stream<Item = Result<proto::ReadChangedFileResponse, Status>> + Send>>;
 
     async fn list_change_sets(
         &self,
@@ -70,7 +66,7 @@ impl ChangeService for Service {
     ) -> Answer<Self::ReadChangedFileStream> {
         let caller = principal(&request);
         let blob = self.contents(caller, request.into_inner()).await;
-        answer(blob.map(stream))
+        answer(blob.map(|blob| Box::pin(parts(blob)) as Self::ReadChangedFileStream))
     }
 
     async fn discard_changes(
@@ -197,6 +193,7 @@ impl Service {
             .changes
             .discard(permit.workspace, scope, what)
             .await?;
+        self.0.files.refresh(permit.workspace);
         let texts =
             |paths: Vec<membrane_files::TreePath>| paths.iter().map(ToString::to_string).collect();
         Ok(proto::DiscardChangesResponse {
@@ -248,24 +245,16 @@ fn encode(row: change_set::Model) -> Result<proto::ChangeSet, Error> {
     })
 }
 
-/// Reads contents off the async threads, part by part, until the reader goes.
-fn stream(mut blob: Blob) -> ReceiverStream<Result<proto::ReadChangedFileResponse, Status>> {
-    let (parts, stream) = mpsc::channel(BUFFER);
-    tokio::task::spawn_blocking(move || {
-        let mut buffer = vec![0; PART];
-        loop {
-            let part = match blob.read(&mut buffer) {
-                Ok(0) => return,
-                Ok(length) => Ok(proto::ReadChangedFileResponse {
-                    data: Bytes::copy_from_slice(&buffer[..length]),
-                }),
-                Err(error) => Err(Status::from(Error::Io(error))),
-            };
-            let failed = part.is_err();
-            if parts.blocking_send(part).is_err() || failed {
-                return;
-            }
-        }
-    });
-    ReceiverStream::new(stream)
+/// Contents part by part. No thread waits for a slow reader.
+fn parts(blob: Blob) -> impl Stream<Item = Result<proto::ReadChangedFileResponse, Status>> {
+    try_unfold(blob, |mut blob| async move {
+        let read = blocking(move || {
+            let mut data = Vec::with_capacity(CHUNK);
+            blob.by_ref().take(CHUNK as u64).read_to_end(&mut data)?;
+            Ok((data, blob))
+        });
+        let (data, blob) = read.await?;
+        let part = proto::ReadChangedFileResponse { data: data.into() };
+        Ok((!part.data.is_empty()).then_some((part, blob)))
+    })
 }

@@ -1,5 +1,6 @@
 //! Files of the workspace that go with a message.
 
+use membrane_agent::images;
 use membrane_files::{TreePath, root::Root};
 use membrane_proto::v1::{Attachment, Image};
 
@@ -12,12 +13,8 @@ use crate::{
 
 /// Files of one message.
 const MAX_FILES: usize = 10;
-/// Largest image that providers take, in bytes.
-const MAX_IMAGE: usize = 3_750_000;
 /// Images of one message together, in bytes: they are stored with it.
 const MAX_IMAGES: usize = 10_000_000;
-/// Types of images that models see.
-const SEEN: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 /// How much of a file says what it is, in bytes.
 const PROBE: usize = 4_096;
 
@@ -71,10 +68,9 @@ fn attachment(root: &Root, path: &TreePath) -> Result<Attachment, Error> {
     let reader = root.read(path).map_err(no_file)?;
     let size = reader.entry.size;
     let beginning = reader.read_at(0, PROBE)?;
-    let seen = infer::get(&beginning).map(|kind| kind.mime_type());
-    let image = match seen.filter(|media_type| SEEN.contains(media_type)) {
+    let image = match images::media_type(&beginning) {
         None => None,
-        Some(_) if size > MAX_IMAGE as u64 => {
+        Some(_) if size > images::MAX_BYTES as u64 => {
             return Err(Error::invalid(
                 FIELD,
                 format!("{path} is an image over 3.75 MB; make it smaller"),
@@ -82,7 +78,7 @@ fn attachment(root: &Root, path: &TreePath) -> Result<Attachment, Error> {
         }
         Some(media_type) => Some(Image {
             media_type: media_type.to_owned(),
-            data: reader.read_at(0, MAX_IMAGE)?.into(),
+            data: reader.read_at(0, images::MAX_BYTES)?.into(),
         }),
     };
     Ok(Attachment {

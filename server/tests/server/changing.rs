@@ -359,7 +359,7 @@ async fn what_a_cut_off_turn_changed_is_recorded_at_the_next_start() {
     fs::write(desk.files.join("half"), "done\n").expect("written");
     let directory = server.stop().await;
     let server = TestServer::start_in(directory).await;
-    desk.user.channel = server.channel.clone();
+    desk.user = Caller::stranger(&server.channel, desk.user.authorization());
     let sets = desk.sets().await;
     let changes = desk.changes(&Of::ChangeSetId(sets[0].id.clone())).await;
     assert_eq!(
@@ -367,6 +367,39 @@ async fn what_a_cut_off_turn_changed_is_recorded_at_the_next_start() {
         [(ChangeStatus::Added, "half".to_owned(), 1, 0)]
     );
     assert_eq!(sets.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_turn_without_an_end_began_is_not_taken_for_the_next_ones() {
+    let server = TestServer::start().await;
+    let mut desk = Desk::new(&server).await;
+    desk.run("echo 1 > before").await;
+    let parse = |id: &str| id.parse().expect("an id");
+    let (workspace, session) = (parse(&desk.workspace), parse(&desk.session));
+    let begun = server.app.changes.begin(
+        membrane_server::id::WorkspaceId(workspace),
+        membrane_server::id::SessionId(session),
+        membrane_server::id::TurnId::new(),
+    );
+    begun.await.expect("begun");
+    fs::write(desk.files.join("half"), "done\n").expect("written");
+    desk.run("echo 2 > after").await;
+    let directory = server.stop().await;
+    let server = TestServer::start_in(directory).await;
+    desk.user = Caller::stranger(&server.channel, desk.user.authorization());
+    let mut found = Vec::new();
+    for set in desk.sets().await {
+        let changes = desk.changes(&Of::ChangeSetId(set.id.clone())).await;
+        found.push((set.kind(), changes[0].path.clone(), changes.len()));
+    }
+    assert_eq!(
+        found,
+        [
+            (ChangeSetKind::Turn, "after".to_owned(), 1),
+            (ChangeSetKind::People, "half".to_owned(), 1),
+            (ChangeSetKind::Turn, "before".to_owned(), 1),
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -170,7 +170,7 @@ pub fn names_in(directory: &Path) -> Vec<String> {
 pub struct Caller {
     pub id: UserId,
     credentials: Credentials,
-    pub channel: Channel,
+    channel: Channel,
 }
 
 #[derive(Clone)]

@@ -5,13 +5,14 @@ use membrane_proto::v1 as pb;
 
 use super::{name::ShortName, review::Review, set_row::Lines};
 use crate::{
-    changes::{plain, status},
+    changes::status,
     components::{
         icon::{Glyph, Icon},
         problem::Problem,
         skeleton::Skeleton,
     },
     format,
+    text::plain,
 };
 
 /// The list.

@@ -3,7 +3,10 @@
 
 use leptos::prelude::*;
 
-use crate::changes::{html, plain, shortened, split_path};
+use crate::{
+    changes::{shortened, split_path},
+    text::{html, plain},
+};
 
 /// A whole path; its directory stands back.
 #[component]

@@ -6,11 +6,11 @@ use membrane_proto::v1 as pb;
 use super::review::{Outcome, Review};
 use crate::{
     api::ApiError,
-    changes::plain,
     components::{
         icon::{Glyph, Icon},
         problem::InlineProblem,
     },
+    text::plain,
 };
 
 /// Number of names that are told.

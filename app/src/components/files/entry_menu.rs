@@ -7,7 +7,7 @@ use super::name_form::NameForm;
 use crate::{
     components::icon::{Glyph, Icon},
     files::{Files, Task},
-    path,
+    path, text,
 };
 
 /// The button and its list.
@@ -20,7 +20,7 @@ pub fn EntryMenu(
     /// What it is.
     kind: pb::FileKind,
 ) -> impl IntoView {
-    let label = format!("Actions for {}", path::shown(path::name(&path)));
+    let label = format!("Actions for {}", text::plain(path::name(&path)));
     let path = StoredValue::new(path);
     let is_open = Memo::new(move |_| {
         files

@@ -11,7 +11,7 @@ use crate::{
     browser,
     components::problem::Problem,
     files::{Files, Task, tree::Directory},
-    format, path,
+    format, path, text,
 };
 
 /// The list.
@@ -119,7 +119,7 @@ fn Create(files: Files, path: String) -> impl IntoView {
             files.problem.set(None);
             spawn_local(async move {
                 match files.create(path.clone(), directory).await {
-                    Ok(()) => files.say(format!("Created {}", path::shown(&path))),
+                    Ok(()) => files.say(format!("Created {}", text::plain(&path))),
                     Err(error) => {
                         files.problem.try_set(Some(error));
                     }

@@ -13,7 +13,7 @@ use super::problem::{InlineProblem, Problem};
 use crate::{
     browser,
     files::{Files, Shown, Task, dropped, uploads::Uploads, walk},
-    path,
+    path, text,
 };
 
 mod empty;
@@ -88,7 +88,7 @@ pub fn FilesView(
 }
 
 fn title(path: &str) -> String {
-    match path::shown(path::name(path)) {
+    match text::plain(path::name(path)) {
         name if name.is_empty() => "Files".to_owned(),
         name => name,
     }

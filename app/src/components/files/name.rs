@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::{context::Place, path};
+use crate::{context::Place, path, text};
 
 /// A name on its own: whatever letters it has, they turn nothing around it.
 #[component]
@@ -10,7 +10,7 @@ pub fn Name(
     /// The name or path.
     text: String,
 ) -> impl IntoView {
-    let text = path::shown(&text);
+    let text = text::plain(&text);
     view! { <bdi class="name" title=text.clone()>{text.clone()}</bdi> }.into_any()
 }
 
@@ -23,7 +23,7 @@ pub fn FileLink(
     #[prop(default = 0)]
     line: i64,
 ) -> impl IntoView {
-    let text = path::shown(crate::format::path(&path));
+    let text = text::plain(crate::format::path(&path));
     let place = use_context::<Place>();
     let workspace_id = place.and_then(|place| place.workspace_id.get_untracked());
     let page = workspace_id.zip(path::of_tool(&path));

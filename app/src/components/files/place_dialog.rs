@@ -4,7 +4,7 @@ use leptos::{ev::SubmitEvent, html, prelude::*};
 
 use crate::{
     files::{Files, Task},
-    path,
+    path, text,
 };
 
 /// The dialog, while somebody moves or copies.
@@ -47,7 +47,7 @@ fn Ask(files: Files, path: String, copy: bool) -> impl IntoView {
     let title = format!(
         "{} {}",
         if copy { "Copy" } else { "Move" },
-        path::shown(path::name(&path))
+        text::plain(path::name(&path))
     );
     let submit = move |event: SubmitEvent| {
         event.prevent_default();

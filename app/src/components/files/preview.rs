@@ -8,7 +8,7 @@ use super::{entry_row::icon_of, name::Name};
 use crate::{
     components::{icon::Glyph, time::Time},
     files::{Content, Files},
-    format, path,
+    format, path, text,
 };
 
 /// The file.
@@ -58,7 +58,7 @@ pub fn Preview(
 }
 
 fn body(files: Files, file: &pb::File, content: Content) -> AnyView {
-    let name = path::shown(path::name(&file.path));
+    let name = text::plain(path::name(&file.path));
     match content {
         Content::Text { lines: 0, .. } => {
             view! { <p class="quiet files-none">"This file is empty."</p> }.into_any()

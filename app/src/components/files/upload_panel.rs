@@ -7,7 +7,7 @@ use crate::{
     api::ApiError,
     components::icon::{Glyph, Icon},
     files::uploads::{How, State, Upload, Uploads},
-    format, path,
+    format, path, text,
 };
 
 /// Most rows that are drawn; the others wait behind them.
@@ -62,7 +62,7 @@ fn row(uploads: Uploads, upload: Upload) -> AnyView {
     let state = upload.state.clone();
     let name = path::name(&upload.path).to_owned();
     let size = upload.size;
-    let place = path::shown(path::parent(&upload.path));
+    let place = text::plain(path::parent(&upload.path));
     let upload = StoredValue::new(upload);
     let body = move || state.with(|state| condition(uploads, upload, size, state));
     view! {
@@ -103,7 +103,7 @@ fn line(
     words: String,
     progress: Option<(i64, i64)>,
 ) -> AnyView {
-    let label = upload.with_value(|upload| format!("Upload of {}", path::shown(&upload.path)));
+    let label = upload.with_value(|upload| format!("Upload of {}", text::plain(&upload.path)));
     let bar = progress.map(|(sent, size)| {
         view! {
             <progress

@@ -13,8 +13,6 @@ pub(super) const PAGE_CHARS_MAX: usize = 100_000;
 /// Lines are counted in at most so much of a file.
 const SCANNED_BYTES_MAX: usize = 256 * 1024 * 1024;
 const PIECE_BYTES: usize = 64 * 1024;
-/// A NUL character in the beginning makes a file binary.
-const SNIFFED_BYTES: usize = 8 * 1024;
 
 /// Some lines of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,11 +23,6 @@ pub(super) struct Page {
     pub(super) count: usize,
     /// How many the file has; none if it is too large to count.
     pub(super) total: Option<usize>,
-}
-
-/// Whether a file's beginning is that of a binary file.
-pub(super) fn is_binary(beginning: &[u8]) -> bool {
-    beginning.iter().take(SNIFFED_BYTES).any(|&byte| byte == 0)
 }
 
 /// Reads `limit` lines from the `first` on, counted from 1.

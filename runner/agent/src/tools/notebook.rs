@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::failure::{Answer, Failure};
 use super::lines::PAGE_CHARS_MAX;
-use super::read::{IMAGE_BYTES_MAX, Span, answer, partial, whole};
+use super::read::{Span, answer, partial, whole};
 use super::text_content;
+use crate::images;
 
 const NOTEBOOK_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Output of one cell over so many characters is cut.
@@ -103,7 +104,7 @@ impl Pages {
         if data.is_empty() {
             return;
         }
-        if self.image_bytes + data.len() > IMAGE_BYTES_MAX {
+        if self.image_bytes + data.len() > images::MAX_BYTES {
             self.push("[an image is left out: more than 3.75 MB of images]\n");
             return;
         }

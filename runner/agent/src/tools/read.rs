@@ -11,10 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{Answer, Failure};
 use super::paths::Place;
 use super::{Shared, ToolOutput, lines, notebook, text_content};
+use crate::images;
 
 const LINES_DEFAULT: usize = 2000;
-/// What the Messages API takes is 5 MB in base64.
-pub(super) const IMAGE_BYTES_MAX: usize = 3_750_000;
 /// Enough to tell what a file is.
 const BEGINNING_BYTES: u64 = 8 * 1024;
 
@@ -51,7 +50,7 @@ pub(super) fn read(shared: &Shared, input: Read, cancel: &CancellationToken) -> 
         first: input.offset.unwrap_or(1).max(1),
         limit: input.limit.unwrap_or(LINES_DEFAULT).max(1),
     };
-    let mut output = if let Some(media_type) = image_type(&beginning) {
+    let mut output = if let Some(media_type) = images::media_type(&beginning) {
         image(media_type, beginning, file, &shown)?
     } else if shown.ends_with(".ipynb") {
         notebook::read(beginning, file, span, &shown)?
@@ -70,24 +69,17 @@ pub(super) fn read(shared: &Shared, input: Read, cancel: &CancellationToken) -> 
     Ok(output)
 }
 
-/// The media type, if it is an image that models can see.
-fn image_type(beginning: &[u8]) -> Option<&'static str> {
-    let media_type = infer::get(beginning)?.mime_type();
-    let seen = ["image/png", "image/jpeg", "image/gif", "image/webp"];
-    seen.contains(&media_type).then_some(media_type)
-}
-
 /// What kind of binary file it is; none for text.
 fn binary_kind(beginning: &[u8]) -> Option<&'static str> {
     let known =
         infer::get(beginning).filter(|kind| kind.matcher_type() != infer::MatcherType::Text);
     let known = known.map(|kind| kind.mime_type());
-    let binary = lines::is_binary(beginning) || known == Some("application/pdf");
+    let binary = !membrane_files::is_text(beginning) || known == Some("application/pdf");
     binary.then(|| known.unwrap_or("of unknown type"))
 }
 
 fn image(media_type: &str, beginning: Vec<u8>, file: File, shown: &str) -> Answer {
-    let data = whole(beginning, file, IMAGE_BYTES_MAX, shown)?;
+    let data = whole(beginning, file, images::MAX_BYTES, shown)?;
     let data = data.ok_or_else(|| {
         Failure::new(format!(
             "{shown} is an image over 3.75 MB. Make it smaller with Bash first."

@@ -4,6 +4,7 @@ use crate::store::blobs::Store;
 use crate::store::compare::{Change, ChangeKind, join};
 use crate::store::error::StoreError;
 use crate::store::manifest::Node;
+use crate::text::is_text;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -14,8 +15,6 @@ const SIMILAR: u8 = 50;
 const MAX_CANDIDATES: usize = 64;
 /// Largest file that is looked at, in bytes.
 const MAX_BYTES: u64 = 128 << 10;
-/// Where a NUL makes a file no text, in bytes, as in git.
-const TEXT_BYTES: usize = 8_000;
 
 /// Finds renamed files among those that [`crate::store::compare`] calls deleted and added: text of
 /// which at least half is the same, line by line, the most similar first. Files of more than
@@ -99,7 +98,7 @@ struct Text {
 
 impl Text {
     fn of(bytes: &[u8]) -> Option<Self> {
-        if bytes[..bytes.len().min(TEXT_BYTES)].contains(&0) {
+        if !is_text(bytes) {
             return None;
         }
         let mut lines = HashMap::new();

@@ -1,6 +1,5 @@
 //! Listing and changing the tree.
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use membrane_files::root::{Condition, Place, Root};
 use membrane_proto::v1 as proto;
 
@@ -9,6 +8,7 @@ use crate::{
     authz::{Operation, Principal},
     error::Error,
     files::parse_path,
+    page,
 };
 
 const DEFAULT_PAGE: usize = 500;
@@ -27,13 +27,16 @@ impl Service {
             .permit(caller.as_ref(), Operation::ReadFiles, id)
             .await?;
         let path = parse_path("path", &request.path)?;
-        let size = page_size(request.page_size)?;
-        let after = parse_token(&request.page_token)?;
+        let size = page::size(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
+        let after = page::open(FILES, &request.page_token, Place::from_bytes)?;
         let list = move |root: &Root| root.list(&path, after.as_ref(), size);
         let listing = self.0.files.read(permit.workspace, list).await?;
         Ok(proto::ListFilesResponse {
             files: listing.entries.iter().map(encode).collect(),
-            next_page_token: listing.next.map(format_token).unwrap_or_default(),
+            next_page_token: listing
+                .next
+                .map(|place| page::seal(FILES, &place.to_bytes()))
+                .unwrap_or_default(),
         })
     }
 
@@ -143,29 +146,4 @@ fn condition(request: &proto::WriteFileRequest) -> Result<Condition, Error> {
         (None, true) => Ok(Condition::Absent),
         (None, false) => Ok(Condition::None),
     }
-}
-
-fn page_size(size: i32) -> Result<usize, Error> {
-    match usize::try_from(size) {
-        Ok(0) => Ok(DEFAULT_PAGE),
-        Ok(size) => Ok(size.min(MAX_PAGE)),
-        Err(_) => Err(Error::invalid("page_size", "must not be negative")),
-    }
-}
-
-fn format_token(place: Place) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode([&[FILES], &place.to_bytes()[..]].concat())
-}
-
-fn parse_token(token: &str) -> Result<Option<Place>, Error> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
-    let place = match bytes.split_first() {
-        Some((&FILES, place)) => Place::from_bytes(place),
-        _ => None,
-    };
-    let invalid = || Error::invalid("page_token", "is not a token that this list gave");
-    place.map(Some).ok_or_else(invalid)
 }
