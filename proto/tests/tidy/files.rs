@@ -29,8 +29,11 @@ impl File {
     }
 }
 
+/// Cargo runs tests in the directory of their crate. Asked when they run and not compiled in: a
+/// target directory that serves several checkouts would keep the path of another one.
 fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let crate_directory = std::env::current_dir().expect("a working directory");
+    crate_directory
         .parent()
         .expect("the crate lies in the repository")
         .to_owned()
