@@ -49,7 +49,7 @@ impl Visitor for Copy<'_> {
         &mut self,
         path: &str,
         executable: bool,
-        contents: &mut Bounded<'_>,
+        contents: &mut Bounded,
     ) -> Result<(), ArchiveError> {
         let mut file = self.staging.file(path, executable)?;
         contents.for_each(|bytes| {

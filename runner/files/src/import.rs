@@ -1,13 +1,21 @@
-//! Importing a zip archive.
+//! Importing a zip archive, on all cores: the structure is read first, then small files are inflated
+//! on several threads while the archive is read on.
 
 use crate::archive::{self, Contents, Inflater, Kind, Record, Source};
 use crate::error::ArchiveError;
 use crate::limits::Limits;
 use crate::link;
+use crate::ordered::Ordered;
 use crate::staging::Staging;
 use crate::summary::{DroppedKind, Summary};
 use cap_std::fs::Dir;
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
+use std::thread;
+
+/// Data of files that is at most so many bytes is handed to other threads.
+const SMALL_BYTES: u64 = 256 << 10;
+/// So many of them for each thread.
+const PIECES: usize = 8;
 
 /// Unpacks a zip archive into an empty directory: the whole archive, or nothing of it.
 ///
@@ -39,42 +47,80 @@ fn unpack<R: Read + Seek>(
     staging: &Staging<'_>,
     limits: &Limits,
 ) -> Result<Summary, ArchiveError> {
-    let mut unpacking = Unpacking {
-        staging,
-        inflater: Inflater::new(),
-        links: Vec::new(),
-        summary: Summary::default(),
-    };
+    let mut summary = Summary::default();
     for path in contents.tree.directories() {
         staging.directory(&path)?;
-        unpacking.summary.directories += 1;
+        summary.directories += 1;
     }
-    for record in &contents.records {
-        unpacking.entry(record, source, limits)?;
-    }
-    for (path, target) in &unpacking.links {
-        staging.symlink(path, target)?;
-    }
-    Ok(unpacking.summary)
+    thread::scope(|scope| {
+        let files = Ordered::start(scope, PIECES, || {
+            let mut inflater = Inflater::new();
+            move |mut file: Small<'_>| inflater.copy_file(&mut file.data, file.record, staging)
+        });
+        let mut unpacking = Unpacking {
+            staging,
+            inflater: Inflater::new(),
+            files: files.map_err(ArchiveError::io("starting a thread"))?,
+            links: Vec::new(),
+            summary,
+        };
+        unpacking.entries(&contents.records, source, limits)?;
+        for (path, target) in &unpacking.links {
+            staging.symlink(path, target)?;
+        }
+        Ok(unpacking.summary)
+    })
+}
+
+/// A file that is inflated on another thread, with its data.
+struct Small<'a> {
+    record: &'a Record,
+    data: Source<Cursor<Vec<u8>>>,
 }
 
 struct Unpacking<'a> {
     staging: &'a Staging<'a>,
     inflater: Inflater,
+    files: Ordered<Small<'a>, Result<(), ArchiveError>>,
     /// Path and target, to be made when there is nothing left to write.
     links: Vec<(&'a str, String)>,
     summary: Summary,
 }
 
 impl<'a> Unpacking<'a> {
+    /// Unpacks all entries. Of several errors the one of the first entry is reported.
+    fn entries<R: Read + Seek>(
+        &mut self,
+        records: &'a [Record],
+        source: &mut Source<R>,
+        limits: &Limits,
+    ) -> Result<(), ArchiveError> {
+        for record in records {
+            self.files.make_room().unwrap_or(Ok(()))?;
+            if let Err(error) = self.entry(record, source, limits) {
+                self.finish_files()?;
+                return Err(error);
+            }
+        }
+        self.finish_files()
+    }
+
+    fn finish_files(&mut self) -> Result<(), ArchiveError> {
+        while let Some(done) = self.files.next() {
+            done?;
+        }
+        Ok(())
+    }
+
     fn entry<R: Read + Seek>(
         &mut self,
         record: &'a Record,
         source: &mut Source<R>,
         limits: &Limits,
     ) -> Result<(), ArchiveError> {
+        source.seek(record.data_offset)?;
         match record.kind {
-            Kind::File { executable } => self.file(record, executable, source)?,
+            Kind::File { .. } => self.file(record, source)?,
             Kind::Symlink => self.link(record, source, limits)?,
             // What a directory or a dropped entry carries is verified all the same.
             Kind::Directory => self.inflater.copy(source, record, &mut io::sink())?,
@@ -92,14 +138,16 @@ impl<'a> Unpacking<'a> {
 
     fn file<R: Read + Seek>(
         &mut self,
-        record: &Record,
-        executable: bool,
+        record: &'a Record,
         source: &mut Source<R>,
     ) -> Result<(), ArchiveError> {
-        let mut file = self.staging.file(&record.path, executable)?;
-        self.inflater.copy(source, record, &mut file)?;
         self.summary.files += 1;
         self.summary.total_bytes += record.size;
+        if record.compressed > SMALL_BYTES {
+            return self.inflater.copy_file(source, record, self.staging);
+        }
+        let data = source.part(record.compressed)?;
+        self.files.push(Small { record, data });
         Ok(())
     }
 
@@ -115,5 +163,18 @@ impl<'a> Unpacking<'a> {
         self.links.push((&record.path, target.to_owned()));
         self.summary.symlinks += 1;
         Ok(())
+    }
+}
+
+impl Inflater {
+    fn copy_file<R: Read + Seek>(
+        &mut self,
+        source: &mut Source<R>,
+        record: &Record,
+        staging: &Staging<'_>,
+    ) -> Result<(), ArchiveError> {
+        let executable = matches!(record.kind, Kind::File { executable: true });
+        let mut file = staging.file(&record.path, executable)?;
+        self.copy(source, record, &mut file)
     }
 }

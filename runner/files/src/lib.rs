@@ -14,6 +14,7 @@ mod export;
 mod import;
 mod limits;
 mod link;
+mod ordered;
 mod path;
 pub mod root;
 pub mod search;

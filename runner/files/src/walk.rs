@@ -10,7 +10,7 @@ use crate::tree::{Claim, Tree};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::fs::{Dir, File, FileTypeExt, Metadata, MetadataExt, OpenOptions};
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, Read, Take};
 use std::os::unix::ffi::OsStrExt;
 
 const READING: &str = "reading the source";
@@ -18,12 +18,11 @@ const READING: &str = "reading the source";
 /// Takes what a walk finds. Directories come before what they contain.
 pub(crate) trait Visitor {
     fn directory(&mut self, path: &str) -> Result<(), ArchiveError>;
-    /// `contents` ends with an error if the file turns out larger than the limits allow.
     fn file(
         &mut self,
         path: &str,
         executable: bool,
-        contents: &mut Bounded<'_>,
+        contents: &mut Bounded,
     ) -> Result<(), ArchiveError>;
     fn symlink(&mut self, path: &str, target: &str) -> Result<(), ArchiveError>;
 }
@@ -172,22 +171,35 @@ impl<V: Visitor> Walk<'_, V> {
         self.tree.insert(path, Claim::File)?;
         let (file, metadata) = open(parent, name).map_err(ArchiveError::io(READING))?;
         self.note_special_bits(path, &metadata);
-        let left = self
-            .limits
-            .max_total_bytes
-            .saturating_sub(self.summary.total_bytes);
+        self.check(path, metadata.len())?;
         let mut contents = Bounded {
-            file,
-            path,
-            limits: self.limits,
-            left,
+            file: file.take(metadata.len()),
             read: 0,
         };
-        contents.check(metadata.len())?;
         let executable = metadata.mode() & 0o100 != 0;
         self.visitor.file(path, executable, &mut contents)?;
         self.summary.files += 1;
         self.summary.total_bytes += contents.read;
+        Ok(())
+    }
+
+    /// Whether a file of so many bytes is within the limits.
+    fn check(&self, path: &str, bytes: u64) -> Result<(), ArchiveError> {
+        let entry = || EntryName::new(path);
+        if bytes > self.limits.max_file_bytes {
+            let limit = self.limits.max_file_bytes;
+            return Err(ArchiveError::FileTooLarge {
+                entry: entry(),
+                limit,
+            });
+        }
+        let limit = self.limits.max_total_bytes;
+        if bytes > limit.saturating_sub(self.summary.total_bytes) {
+            return Err(ArchiveError::TotalTooLarge {
+                entry: entry(),
+                limit,
+            });
+        }
         Ok(())
     }
 
@@ -215,17 +227,18 @@ fn identity(directory: &Dir) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// The contents of one file, within the limits even if it grows while it is read.
-pub(crate) struct Bounded<'a> {
-    file: File,
-    path: &'a str,
-    limits: &'a Limits,
-    /// What all files from here on may have, in bytes.
-    left: u64,
+/// The contents of one file: what it had when it was opened, however it grows while it is read.
+pub(crate) struct Bounded {
+    file: Take<File>,
     read: u64,
 }
 
-impl Bounded<'_> {
+impl Bounded {
+    /// The most that will come, in bytes.
+    pub(crate) fn expected(&self) -> u64 {
+        self.file.limit() + self.read
+    }
+
     /// Hands the contents to `write` piece by piece.
     pub(crate) fn for_each(
         &mut self,
@@ -241,27 +254,7 @@ impl Bounded<'_> {
                 return Ok(());
             }
             self.read += length as u64;
-            self.check(self.read)?;
             write(&buffer[..length])?;
         }
-    }
-
-    fn check(&self, bytes: u64) -> Result<(), ArchiveError> {
-        let entry = || EntryName::new(self.path);
-        if bytes > self.limits.max_file_bytes {
-            let limit = self.limits.max_file_bytes;
-            return Err(ArchiveError::FileTooLarge {
-                entry: entry(),
-                limit,
-            });
-        }
-        if bytes > self.left {
-            let limit = self.limits.max_total_bytes;
-            return Err(ArchiveError::TotalTooLarge {
-                entry: entry(),
-                limit,
-            });
-        }
-        Ok(())
     }
 }

@@ -24,7 +24,7 @@ impl Inflater {
         }
     }
 
-    /// Writes the data of `record` to `out`. At most `record.size` bytes are written, and at most
+    /// Writes the data of `record`, at whose beginning the source stands, to `out`. At most `record.size` bytes are written, and at most
     /// one buffer more is inflated.
     ///
     /// # Errors
@@ -35,7 +35,6 @@ impl Inflater {
         record: &Record,
         out: &mut impl Write,
     ) -> Result<(), ArchiveError> {
-        source.seek(record.data_offset)?;
         let mut sink = Sink {
             record,
             out,

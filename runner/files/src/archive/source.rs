@@ -2,7 +2,7 @@
 
 use crate::error::ArchiveError;
 use crate::limits::Limits;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 
 /// Bytes read ahead. Headers of neighbouring entries mostly come out of one read.
 const READ_AHEAD: usize = 32 << 10;
@@ -33,6 +33,22 @@ impl<R: Read + Seek> Source<R> {
             reader,
             position: 0,
             length,
+        })
+    }
+
+    /// `bytes` of the archive from where it stands, as a source of their own.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Truncated`] at the end of the file.
+    pub(crate) fn part(&mut self, bytes: u64) -> Result<Source<Cursor<Vec<u8>>>, ArchiveError> {
+        let length = usize::try_from(bytes).map_err(|_| ArchiveError::Truncated)?;
+        let mut part = vec![0; length];
+        self.fill(&mut part)?;
+        Ok(Source {
+            // What is in memory needs no buffer.
+            reader: BufReader::with_capacity(0, Cursor::new(part)),
+            position: 0,
+            length: bytes,
         })
     }
 

@@ -15,7 +15,7 @@ use crate::store::cache::StatCache;
 use crate::store::error::StoreError;
 use crate::store::manifest::{Entry, Manifest, ManifestError, Node, Skipped};
 use cap_std::fs::Dir;
-use hash::{Hashed, Workers};
+use hash::{Hashed, Hashing};
 use rustix::fs::Stat;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -84,9 +84,6 @@ pub enum ScanError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
-    /// The threads that read have stopped; what stopped them is the error of the scan.
-    #[error("the scan was stopped")]
-    Stopped,
     /// The top of the tree could not be read, or a thread not be started.
     #[error("{doing} failed")]
     Io {
@@ -126,11 +123,9 @@ pub fn scan(
     options: &ScanOptions<'_>,
 ) -> Result<Scan, ScanError> {
     let (mut found, hashed) = std::thread::scope(|scope| {
-        let workers = Workers::start(scope, store, options.max_file_bytes)?;
-        let walked = walk(tree, store, cache, &workers, options);
-        // If the workers failed, that is why the walk was stopped.
-        let hashed = workers.finish()?;
-        Ok::<_, ScanError>((walked?, hashed))
+        let mut hashing = Hashing::start(scope, store, options.max_file_bytes)?;
+        let found = walk(tree, store, cache, &mut hashing, options)?;
+        Ok::<_, ScanError>((found, hashing.finish()?))
     })?;
     let mut summary = ScanSummary::default();
     for file in hashed {

@@ -1,6 +1,6 @@
 //! The walk through a tree: each entry's metadata, and what follows from it.
 
-use super::hash::{Job, Workers};
+use super::hash::{Hashing, Job};
 use super::opened::{Opened, open};
 use super::presence::Presence;
 use super::{ScanError, ScanOptions, is_executable, size};
@@ -23,7 +23,7 @@ struct Walk<'a> {
     options: &'a ScanOptions<'a>,
     cache: &'a StatCache,
     presence: Presence<'a>,
-    workers: &'a Workers<'a>,
+    hashing: &'a mut Hashing,
     found: Found,
     /// How many entries were met until now.
     met: usize,
@@ -47,7 +47,7 @@ enum Look {
     Changed,
 }
 
-/// Walks a whole tree. Files that must be read are handed to the workers and not in the result.
+/// Walks a whole tree. Files that must be read are handed over and not in the result.
 ///
 /// # Errors
 /// When the tree is too large, its top can't be read, or the store fails.
@@ -55,7 +55,7 @@ pub(super) fn walk(
     tree: &Dir,
     store: &Store,
     cache: &StatCache,
-    workers: &Workers<'_>,
+    hashing: &mut Hashing,
     options: &ScanOptions<'_>,
 ) -> Result<Found, ScanError> {
     let top = Opened::again(tree.as_fd(), options.max_entries);
@@ -63,7 +63,7 @@ pub(super) fn walk(
         options,
         cache,
         presence: Presence::new(store),
-        workers,
+        hashing,
         found: Found::default(),
         met: 0,
         bytes: 0,
@@ -234,7 +234,7 @@ impl Walk<'_> {
             return Ok(Look::Done);
         }
         let path = path.clone();
-        self.workers.hash(Job { path, file, stat })?;
+        self.hashing.hash(Job { path, file, stat })?;
         Ok(Look::Done)
     }
 
