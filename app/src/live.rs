@@ -176,6 +176,7 @@ impl Feed {
         };
         let request = pb::WatchRequest {
             cursors: vec![cursor],
+            ..Default::default()
         };
         let mut stream = api::events().watch(request).await?.into_inner();
         let mut live = false;
@@ -237,7 +238,8 @@ impl Feed {
                 }
             }
             // What was dropped comes again from the database, and replaces what is held.
-            Some(Kind::Lag(_) | Kind::Heartbeat(_) | Kind::CaughtUp(_)) | None => {}
+            Some(Kind::Lag(_) | Kind::Heartbeat(_) | Kind::CaughtUp(_) | Kind::FilesChanged(_))
+            | None => {}
         }
         Ok(read_on)
     }

@@ -26,7 +26,7 @@ use crate::{
     credentials::Authenticator,
     db::Database,
     events::{EventLog, Watchers},
-    files::Files,
+    files::{Files, Notices},
     providers::{self, Providers},
     searches::Searches,
     sessions::{self, Sessions},
@@ -59,6 +59,8 @@ pub struct App {
     pub places: Places,
     /// Workspaces' files.
     pub files: Files,
+    /// What tells that directories of them change.
+    pub notices: Notices,
     /// What changes in them.
     pub changes: Changes,
     /// Searches of them.
@@ -125,6 +127,7 @@ impl Server {
             config: Arc::new(config),
             database,
             log,
+            notices: Notices::open(),
             searches: Searches::new(files.clone()),
             clock,
             places,
@@ -156,6 +159,8 @@ impl Server {
                 .clone()
                 .keep_tidy(self.app.stopping.clone()),
         );
+        let notices = self.app.notices.clone();
+        tokio::spawn(notices.run(self.app.stopping.clone()));
         let ended = stop.clone();
         let app = self.app.clone();
         let winding_down = async move {

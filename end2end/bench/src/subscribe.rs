@@ -271,6 +271,7 @@ fn cursor(ready: &Ready, session: usize) -> WatchRequest {
             stream: ready.streams[session].clone(),
             after_sequence: 0,
         }],
+        ..Default::default()
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is durable is in the database; the [`hub`] only says that something happened and carries
 //! the text that is being generated. A subscriber that misses anything reads it from the database.
 
+mod directory;
 mod follow;
 mod hub;
 mod log;
@@ -10,4 +11,4 @@ mod watch;
 
 pub use hub::{Hub, Live};
 pub use log::{EventLog, LogGone, LogService};
-pub use watch::{Watcher, Watchers};
+pub use watch::{Wanted, Watched, Watcher, Watchers};

@@ -1,4 +1,4 @@
-//! A watch: several streams followed at once into one response, with heartbeats, a re-check of the
+//! A watch: several streams and directories followed at once into one response, with heartbeats, a re-check of the
 //! caller's right to read, and a typed end.
 
 use std::{
@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use membrane_proto::v1::{End, EndReason, WatchResponse, watch_response::Kind};
+use membrane_files::TreePath;
+use membrane_proto::v1::{End, EndReason, WatchResponse, WatchedDirectory, watch_response::Kind};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, Id, JoinSet},
@@ -17,10 +18,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    directory::DirectoryFollower,
     follow::{Follower, Stop},
     log::EventLog,
 };
-use crate::{clock::Clock, db::Database, error::Error, id::UserId, time::heartbeat};
+use crate::{
+    clock::Clock,
+    db::Database,
+    error::Error,
+    files::{Files, Notices},
+    id::{UserId, WorkspaceId},
+    time::heartbeat,
+};
 
 /// Messages that may wait for a slow reader; then its followers wait, and lag.
 const BUFFER: usize = 64;
@@ -32,11 +41,37 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 const RECHECK: Duration = Duration::from_secs(5);
 /// Watches that one user may have open.
 const MAX_WATCHES: usize = 64;
+/// Directories that all watches of one user may follow.
+const MAX_DIRECTORIES: usize = 512;
+
+/// Something that a watch follows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Watched {
+    /// A stream of events.
+    Stream(String),
+    /// A directory.
+    Directory(WorkspaceId, TreePath),
+}
+
+/// What a watch is to follow.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Streams, each from the sequence after its cursor.
+    pub streams: Vec<(String, i64)>,
+    /// Directories.
+    pub directories: Vec<(WorkspaceId, TreePath)>,
+}
 
 /// Counts each user's open watches. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Watchers {
-    open: Arc<Mutex<HashMap<UserId, usize>>>,
+    open: Arc<Mutex<HashMap<UserId, Open>>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Open {
+    watches: usize,
+    directories: usize,
 }
 
 /// One user's place among the open watches; given back when dropped.
@@ -44,51 +79,69 @@ pub struct Watchers {
 struct Place {
     watchers: Watchers,
     user: UserId,
+    directories: usize,
 }
 
 impl Watchers {
-    fn enter(&self, user: UserId) -> Result<Place, Error> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(user).or_default();
-        if *count >= MAX_WATCHES {
-            return Err(Error::Exhausted {
-                reason: "TOO_MANY_WATCHES",
-                message: format!(
-                    "at most {MAX_WATCHES} watches can be open at once; one watch takes several streams"
-                ),
-            });
+    fn enter(&self, user: UserId, directories: usize) -> Result<Place, Error> {
+        let mut all = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = all.get(&user).copied().unwrap_or_default();
+        if open.watches >= MAX_WATCHES {
+            return Err(too_many(format!(
+                "at most {MAX_WATCHES} watches can be open at once; one watch takes several streams"
+            )));
         }
-        *count += 1;
+        if open.directories + directories > MAX_DIRECTORIES {
+            return Err(too_many(format!(
+                "at most {MAX_DIRECTORIES} directories can be watched at once"
+            )));
+        }
+        let more = Open {
+            watches: open.watches + 1,
+            directories: open.directories + directories,
+        };
+        all.insert(user, more);
         Ok(Place {
             watchers: self.clone(),
             user,
+            directories,
         })
+    }
+}
+
+fn too_many(message: String) -> Error {
+    Error::Exhausted {
+        reason: "TOO_MANY_WATCHES",
+        message,
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self
-            .watchers
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.user);
-            }
+        let open = &self.watchers.open;
+        let mut all = open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = all.get_mut(&self.user) else {
+            return;
+        };
+        open.watches -= 1;
+        open.directories -= self.directories;
+        if open.watches == 0 {
+            all.remove(&self.user);
         }
     }
 }
 
-/// What a watch needs beside its streams.
+/// What a watch needs beside what it follows.
 #[derive(Debug, Clone)]
 pub struct Watcher {
     /// What is stored.
     pub database: Database,
     /// What is live.
     pub log: EventLog,
+    /// Where directories are.
+    pub files: Files,
+    /// What tells that they change.
+    pub notices: Notices,
     /// The time for heartbeats.
     pub clock: Clock,
     /// Who else watches.
@@ -98,42 +151,34 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Begins to follow `streams`, each from the sequence after its cursor. `may_read` is asked
-    /// again and again whether the caller may still read a stream.
+    /// Begins to follow what is wanted. `may_read` is asked again and again whether the caller may
+    /// still read it.
     ///
     /// # Errors
     /// [`Error::Exhausted`] when the user has too many watches open.
     pub fn watch<Check, Answer>(
         self,
         user: UserId,
-        streams: Vec<(String, i64)>,
+        wanted: Wanted,
         may_read: Check,
     ) -> Result<mpsc::Receiver<WatchResponse>, Error>
     where
-        Check: Fn(String) -> Answer + Send + Sync + 'static,
+        Check: Fn(Watched) -> Answer + Send + Sync + 'static,
         Answer: Future<Output = bool> + Send,
     {
-        let place = self.watchers.enter(user)?;
+        let place = self.watchers.enter(user, wanted.directories.len())?;
         let (out, responses) = mpsc::channel(BUFFER);
         tokio::spawn(async move {
             let _place = place;
-            self.run(streams, out, may_read).await;
+            self.run(wanted, out, may_read).await;
         });
         Ok(responses)
     }
 
-    async fn run<Check, Answer>(
-        self,
-        streams: Vec<(String, i64)>,
-        out: mpsc::Sender<WatchResponse>,
-        may_read: Check,
-    ) where
-        Check: Fn(String) -> Answer + Send + Sync + 'static,
-        Answer: Future<Output = bool> + Send,
-    {
-        let mut followers = JoinSet::new();
-        let mut names: HashMap<Id, (String, AbortHandle)> = HashMap::new();
-        for (stream, sent) in streams {
+    /// Starts a follower of everything that is wanted.
+    fn start(&self, wanted: Wanted, out: &mpsc::Sender<WatchResponse>) -> Followers {
+        let mut followers = Followers::default();
+        for (stream, sent) in wanted.streams {
             let follower = Follower {
                 stream: stream.clone(),
                 sent,
@@ -141,24 +186,50 @@ impl Watcher {
                 hub: self.log.hub.clone(),
                 out: out.clone(),
             };
-            let task = followers.spawn(follower.run());
-            names.insert(task.id(), (stream, task));
+            followers.add(Watched::Stream(stream), follower.run());
         }
+        for (workspace, path) in wanted.directories {
+            let follower = DirectoryFollower {
+                workspace,
+                path: path.clone(),
+                files: self.files.clone(),
+                notices: self.notices.clone(),
+                stopping: self.stopping.clone(),
+                out: out.clone(),
+            };
+            followers.add(Watched::Directory(workspace, path), follower.run());
+        }
+        followers
+    }
+
+    async fn run<Check, Answer>(
+        self,
+        wanted: Wanted,
+        out: mpsc::Sender<WatchResponse>,
+        may_read: Check,
+    ) where
+        Check: Fn(Watched) -> Answer + Send + Sync + 'static,
+        Answer: Future<Output = bool> + Send,
+    {
+        let Followers {
+            mut tasks,
+            mut names,
+        } = self.start(wanted, &out);
         let mut heartbeats = quiet_interval(HEARTBEAT);
         let mut rechecks = quiet_interval(RECHECK);
         let mut cut_off = pin!(cut_off(self.stopping.clone()));
         loop {
             tokio::select! {
                 () = &mut cut_off => {
-                    followers.shutdown().await;
+                    tasks.shutdown().await;
                     return self.close(&out).await;
                 }
                 () = out.closed() => return,
-                finished = followers.join_next_with_id() => {
+                finished = tasks.join_next_with_id() => {
                     // A follower that was stopped because access was lost has been told of.
                     let Some(Ok((id, stop))) = finished else { continue };
-                    let Some((stream, _)) = names.remove(&id) else { continue };
-                    if !tell_of(&out, stream, stop).await {
+                    let Some((watched, _)) = names.remove(&id) else { continue };
+                    if !tell_of(&out, watched, stop).await {
                         return;
                     }
                     if names.is_empty() {
@@ -172,9 +243,9 @@ impl Watcher {
                 }
                 _ = rechecks.tick() => {
                     for id in lost(&names, &may_read).await {
-                        let Some((stream, task)) = names.remove(&id) else { continue };
+                        let Some((watched, task)) = names.remove(&id) else { continue };
                         task.abort();
-                        end(&out, stream, EndReason::AccessLost).await;
+                        end(&out, Some(watched), EndReason::AccessLost).await;
                     }
                     if names.is_empty() {
                         return;
@@ -184,25 +255,39 @@ impl Watcher {
         }
     }
 
-    /// Ends a watch that has no streams left; one of a stopping server with a word for the whole.
+    /// Ends a watch that has nothing left to follow; one of a stopping server with a word for the whole.
     async fn close(&self, out: &mpsc::Sender<WatchResponse>) {
         if self.stopping.is_cancelled() {
-            end(out, String::new(), EndReason::ServerStopping).await;
+            end(out, None, EndReason::ServerStopping).await;
         }
     }
 }
 
+/// What follows, and what each follows.
+#[derive(Default)]
+struct Followers {
+    tasks: JoinSet<Stop>,
+    names: HashMap<Id, (Watched, AbortHandle)>,
+}
+
+impl Followers {
+    fn add(&mut self, watched: Watched, follower: impl Future<Output = Stop> + Send + 'static) {
+        let task = self.tasks.spawn(follower);
+        self.names.insert(task.id(), (watched, task));
+    }
+}
+
 async fn lost<Check, Answer>(
-    names: &HashMap<Id, (String, AbortHandle)>,
+    names: &HashMap<Id, (Watched, AbortHandle)>,
     may_read: &Check,
 ) -> Vec<Id>
 where
-    Check: Fn(String) -> Answer,
+    Check: Fn(Watched) -> Answer,
     Answer: Future<Output = bool>,
 {
     let mut lost = Vec::new();
-    for (id, (stream, _)) in names {
-        if !may_read(stream.clone()).await {
+    for (id, (watched, _)) in names {
+        if !may_read(watched.clone()).await {
             lost.push(*id);
         }
     }
@@ -216,28 +301,39 @@ async fn cut_off(stopping: CancellationToken) {
 }
 
 /// Whether the watch goes on.
-async fn tell_of(out: &mpsc::Sender<WatchResponse>, stream: String, stop: Stop) -> bool {
+async fn tell_of(out: &mpsc::Sender<WatchResponse>, watched: Watched, stop: Stop) -> bool {
     match stop {
         // Every stream ends for this reason; the last one ends the whole call.
         Stop::End(EndReason::ServerStopping) => true,
         Stop::End(reason) => {
-            end(out, stream, reason).await;
+            end(out, Some(watched), reason).await;
             true
         }
         Stop::Unread => false,
         Stop::Failed(error) => {
             error.log();
-            end(out, String::new(), EndReason::ServerStopping).await;
+            end(out, None, EndReason::ServerStopping).await;
             false
         }
     }
 }
 
-async fn end(out: &mpsc::Sender<WatchResponse>, stream: String, reason: EndReason) {
-    let end = End {
-        stream,
+/// Says that there will be no more of something, or of everything.
+async fn end(out: &mpsc::Sender<WatchResponse>, watched: Option<Watched>, reason: EndReason) {
+    let mut end = End {
         reason: reason.into(),
+        ..End::default()
     };
+    match watched {
+        None => {}
+        Some(Watched::Stream(stream)) => end.stream = stream,
+        Some(Watched::Directory(workspace, path)) => {
+            end.directory = Some(WatchedDirectory {
+                workspace_id: workspace.to_string(),
+                path: path.to_string(),
+            });
+        }
+    }
     // An error means that the reader is gone.
     let _ = out
         .send(WatchResponse {

@@ -22,9 +22,11 @@ use crate::{
     workspaces::{Places, refused},
 };
 
+mod notices;
 mod stream;
 mod uploads;
 
+pub use notices::{Notices, Watch};
 pub use stream::{CHUNK, Chunks, Download};
 pub use uploads::{Finished, NewUpload, Upload};
 

@@ -303,6 +303,7 @@ async fn a_stream_ends_at_its_deadline() {
             stream: format!("sessions/{session}"),
             after_sequence: 0,
         }],
+        ..Default::default()
     });
     request.set_timeout(Duration::from_millis(300));
     let mut stream = user
@@ -358,6 +359,7 @@ async fn cursors_are_checked() {
             .events()
             .watch(proto::WatchRequest {
                 cursors: cursors.clone(),
+                ..Default::default()
             })
             .await
             .expect_err("refused");

@@ -323,6 +323,7 @@ impl Caller {
                 stream: format!("sessions/{session}"),
                 after_sequence: 0,
             }],
+            ..Default::default()
         };
         let mut stream = self
             .events()

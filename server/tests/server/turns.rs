@@ -305,6 +305,7 @@ async fn a_deleted_session_ends_its_watchers() {
     };
     let request = proto::WatchRequest {
         cursors: vec![cursor],
+        ..Default::default()
     };
     let mut watch = user
         .events()

@@ -46,6 +46,7 @@ async fn watch(
     };
     let request = proto::WatchRequest {
         cursors: vec![cursor],
+        ..Default::default()
     };
     user.events()
         .watch(request)
@@ -211,7 +212,10 @@ async fn several_streams_come_through_one_watch() {
             after_sequence: 0,
         })
         .collect();
-    let request = proto::WatchRequest { cursors };
+    let request = proto::WatchRequest {
+        cursors,
+        ..Default::default()
+    };
     let mut watch = user
         .events()
         .watch(request)

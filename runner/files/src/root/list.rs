@@ -1,6 +1,6 @@
 //! Listing one directory, page by page.
 
-use super::entry::Entry;
+use super::entry::{Entry, Etag};
 use super::error::is_no_directory;
 use super::{Error, Result, Root};
 use crate::tree_path::{TreePath, is_reserved};
@@ -86,6 +86,17 @@ impl Root {
             error => error,
         })?;
         Entry::of(&parent, name, path.clone())
+    }
+
+    /// Opens a directory for watching it, through links that stay in the tree. Its etag changes
+    /// when entries come, go or are renamed, and when another directory is in its place.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotADirectory`].
+    pub fn watched(&self, path: &TreePath) -> Result<(Dir, Etag)> {
+        let directory = self.directory(path)?;
+        let etag = Entry::of_handle(&directory, TreePath::top())?.etag;
+        Ok((directory, etag))
     }
 
     /// Opens a directory for reading, through links that stay in the tree.

@@ -10,6 +10,7 @@ use crate::fixture::{Caller, TestServer, reason};
 mod hostile;
 mod tree;
 mod uploads;
+mod watching;
 
 /// A workspace and somebody who works in it.
 pub struct Desk {

@@ -82,6 +82,7 @@ pub const METHODS: &[Method] = &[
         };
         one(proto::WatchRequest {
             cursors: vec![cursor],
+            ..Default::default()
         })
     }),
 ];
