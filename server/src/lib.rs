@@ -16,6 +16,7 @@ pub mod files;
 pub mod grpc;
 pub mod id;
 pub mod page;
+pub mod previews;
 pub mod providers;
 pub mod searches;
 pub mod server;

@@ -27,6 +27,7 @@ use crate::{
     db::Database,
     events::{EventLog, Watchers},
     files::{Files, Notices},
+    previews::Previews,
     providers::{self, Providers},
     searches::Searches,
     sessions::{self, Sessions},
@@ -63,6 +64,8 @@ pub struct App {
     pub notices: Notices,
     /// What changes in them.
     pub changes: Changes,
+    /// Previews of them.
+    pub previews: Previews,
     /// Searches of them.
     pub searches: Searches,
     /// Keys and model clients.
@@ -128,6 +131,7 @@ impl Server {
             database,
             log,
             notices: Notices::open(),
+            previews: Previews::new(files.clone()),
             searches: Searches::new(files.clone()),
             clock,
             places,

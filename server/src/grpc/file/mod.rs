@@ -15,6 +15,7 @@ use crate::{
     server::App,
 };
 
+mod preview;
 mod search;
 mod streams;
 mod trash;
@@ -90,6 +91,7 @@ unary! {
     write_upload(WriteUploadRequest) -> WriteUploadResponse => add;
     finish_upload(FinishUploadRequest) -> FinishUploadResponse => finish;
     cancel_upload(CancelUploadRequest) -> CancelUploadResponse => cancel;
+    get_preview(GetPreviewRequest) -> GetPreviewResponse => preview;
     find_files(FindFilesRequest) -> FindFilesResponse => find;
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::fixture::{Caller, TestServer, reason};
 
 mod hostile;
+mod preview;
 mod tree;
 mod uploads;
 mod watching;
@@ -88,6 +89,26 @@ impl Desk {
             }
         }
         Ok(bytes)
+    }
+
+    /// What can be shown of a file.
+    pub async fn preview(
+        &self,
+        path: &str,
+        page_token: &str,
+    ) -> Result<proto::preview::Kind, Status> {
+        let request = proto::GetPreviewRequest {
+            workspace_id: self.workspace.clone(),
+            path: path.to_owned(),
+            page_token: page_token.to_owned(),
+            source: false,
+        };
+        let answer = self.user.files().get_preview(request).await?.into_inner();
+        assert_eq!(answer.file.expect("a file").path, path);
+        Ok(answer
+            .preview
+            .and_then(|preview| preview.kind)
+            .expect("a kind"))
     }
 
     pub async fn write(&self, path: &str, text: &str) -> Result<proto::File, Status> {

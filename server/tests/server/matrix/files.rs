@@ -152,6 +152,13 @@ pub const METHODS: &[Method] = &[
             upload_id: place.upload.clone(),
         })
     }),
+    ("FileService/GetPreview", Allowed::Viewers, |place| {
+        one(proto::GetPreviewRequest {
+            workspace_id: place.workspace.clone(),
+            path: "file".to_owned(),
+            ..Default::default()
+        })
+    }),
     ("FileService/FindFiles", Allowed::Viewers, |place| {
         one(proto::FindFilesRequest {
             workspace_id: place.workspace.clone(),
