@@ -102,7 +102,7 @@ impl Notices {
 
 #[expect(
     deprecated,
-    reason = "what replaces it is unsafe to call; an OwnedFd closes what it owns and nothing else"
+    reason = "what replaces it can only be called by those who vouch for it; an OwnedFd closes what it owns and nothing else"
 )]
 fn open() -> io::Result<Inner> {
     let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
