@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, Command, ValueEnum};
 use membrane_agent::{
     egress::{AllowRule, BadAllowRule},
-    sandbox::{SandboxConfig, SandboxMode, toolchains},
+    sandbox::{Limits, SandboxConfig, SandboxMode, toolchains},
 };
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -176,6 +176,44 @@ pub struct Given {
     )]
     pub sandbox_toolchains: Option<bool>,
 
+    /// Memory in MiB that the processes of one command may use together. Default: half of the
+    /// machine's.
+    #[arg(
+        long,
+        env = "MEMBRANE_SANDBOX_MEMORY_MIB",
+        global = true,
+        value_name = "MIB"
+    )]
+    pub sandbox_memory_mib: Option<u64>,
+
+    /// Processes and threads that one command may have at a time. Default: 2048.
+    #[arg(
+        long,
+        env = "MEMBRANE_SANDBOX_PROCESSES",
+        global = true,
+        value_name = "NUMBER"
+    )]
+    pub sandbox_processes: Option<u64>,
+
+    /// MiB that a workspace's files and HOME may take up when a command adds to them. Default:
+    /// 10240.
+    #[arg(
+        long,
+        env = "MEMBRANE_SANDBOX_DISK_MIB",
+        global = true,
+        value_name = "MIB"
+    )]
+    pub sandbox_disk_mib: Option<u64>,
+
+    /// Files, directories and links that they may have then. Default: 1000000.
+    #[arg(
+        long,
+        env = "MEMBRANE_SANDBOX_DISK_ENTRIES",
+        global = true,
+        value_name = "NUMBER"
+    )]
+    pub sandbox_disk_entries: Option<u64>,
+
     /// Private addresses, ranges or hosts that outbound requests may reach, separated by commas.
     /// Default: none.
     #[arg(
@@ -256,6 +294,8 @@ impl Config {
             .clone()
             .or_else(platform_data_dir)
             .ok_or(ConfigError::NoDataDirectory)?;
+        let data_dir =
+            std::path::absolute(&data_dir).map_err(|error| ConfigError::File(data_dir, error))?;
         Ok(Self {
             listen,
             public_url: public_url(given.public_url.as_deref(), listen)?,
@@ -264,7 +304,7 @@ impl Config {
                 .clone()
                 .or_else(master_keys_from_environment),
             byok_required: given.byok_required.unwrap_or(true),
-            sandbox: sandbox(&given),
+            sandbox: sandbox(&given, &data_dir),
             egress_allow_private: allow_rules(given.egress_allow_private.as_deref())?,
             site_dir: given.site_dir.clone().unwrap_or_else(site_dir),
             log: given.log.clone().unwrap_or_else(|| "info".to_owned()),
@@ -272,8 +312,7 @@ impl Config {
             workspace_root: given.workspace_root,
             database_url: given.database_url,
             master_keys_file: given.master_keys_file,
-            data_dir: std::path::absolute(&data_dir)
-                .map_err(|error| ConfigError::File(data_dir, error))?,
+            data_dir,
         })
     }
 
@@ -347,6 +386,7 @@ impl fmt::Debug for Config {
             .field("sandbox", &self.sandbox.mode)
             .field("sandbox_ro_binds", &self.sandbox.ro_binds)
             .field("sandbox_path", &self.sandbox.path)
+            .field("sandbox_limits", &self.sandbox.limits)
             .field("egress_allow_private", &self.egress_allow_private)
             .field("site_dir", &self.site_dir)
             .field("log", &self.log)
@@ -369,6 +409,10 @@ fn merge(over: Given, under: Given) -> Given {
         sandbox_ro_binds: over.sandbox_ro_binds.or(under.sandbox_ro_binds),
         sandbox_path: over.sandbox_path.or(under.sandbox_path),
         sandbox_toolchains: over.sandbox_toolchains.or(under.sandbox_toolchains),
+        sandbox_memory_mib: over.sandbox_memory_mib.or(under.sandbox_memory_mib),
+        sandbox_processes: over.sandbox_processes.or(under.sandbox_processes),
+        sandbox_disk_mib: over.sandbox_disk_mib.or(under.sandbox_disk_mib),
+        sandbox_disk_entries: over.sandbox_disk_entries.or(under.sandbox_disk_entries),
         egress_allow_private: over.egress_allow_private.or(under.egress_allow_private),
         site_dir: over.site_dir.or(under.site_dir),
         log: over.log.or(under.log),
@@ -399,14 +443,16 @@ fn public_url(given: Option<&str>, listen: SocketAddr) -> Result<Url, ConfigErro
     }
 }
 
-fn sandbox(given: &Given) -> SandboxConfig {
+fn sandbox(given: &Given, data_dir: &Path) -> SandboxConfig {
     let config = SandboxConfig {
         mode: match given.sandbox.unwrap_or(SandboxChoice::Required) {
             SandboxChoice::Required => SandboxMode::Required,
             SandboxChoice::None => SandboxMode::None,
         },
+        etc: Some(data_dir.join("sandbox")),
         ro_binds: directories(given.sandbox_ro_binds.as_deref()),
         path: directories(given.sandbox_path.as_deref()),
+        limits: limits(given),
         ..SandboxConfig::default()
     };
     match (given.sandbox_toolchains, variable("PATH"), variable("HOME")) {
@@ -414,6 +460,18 @@ fn sandbox(given: &Given) -> SandboxConfig {
             config.with_toolchains(&toolchains::detect(&path, Path::new(&home)))
         }
         _ => config,
+    }
+}
+
+fn limits(given: &Given) -> Limits {
+    const MIB: u64 = 1 << 20;
+    let default = Limits::default();
+    let bytes = |mib: Option<u64>| mib.map(|mib| mib.saturating_mul(MIB));
+    Limits {
+        memory_bytes: bytes(given.sandbox_memory_mib).unwrap_or(default.memory_bytes),
+        processes: given.sandbox_processes.unwrap_or(default.processes),
+        disk_bytes: bytes(given.sandbox_disk_mib).unwrap_or(default.disk_bytes),
+        disk_entries: given.sandbox_disk_entries.unwrap_or(default.disk_entries),
     }
 }
 
@@ -502,64 +560,14 @@ fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resolve(given: Given) -> Result<Config, ConfigError> {
-        Config::resolve(Given {
-            data_dir: Some("/tmp/membrane".into()),
-            ..given
-        })
-    }
-
-    #[test]
-    fn what_was_given_wins_over_the_file_and_the_file_over_defaults() {
-        let file: Given =
-            toml::from_str("listen = \"127.0.0.1:1\"\nlog = \"debug\"").expect("valid");
-        let flags = Given {
-            listen: "127.0.0.1:2".parse().ok(),
-            ..Given::default()
-        };
-        let config = resolve(merge(flags, file)).expect("valid");
-        assert_eq!(config.listen.port(), 2);
-        assert_eq!(config.log, "debug");
-        assert!(config.byok_required);
-    }
-
-    #[test]
-    fn an_unknown_key_in_the_file_is_an_error() {
-        assert!(toml::from_str::<Given>("lisen = \"127.0.0.1:1\"").is_err());
-        assert!(toml::from_str::<Given>("master_keys = \"1:x\"").is_err());
-    }
-
-    #[test]
-    fn only_an_origin_is_a_public_url() {
-        for text in [
-            "https://a.example/x",
-            "ftp://a.example",
-            "https://u:p@a.example",
-            "a.example",
-        ] {
-            let given = Given {
-                public_url: Some(text.to_owned()),
-                ..Given::default()
-            };
-            assert!(
-                matches!(resolve(given), Err(ConfigError::PublicUrl)),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn secrets_are_masked_whole() {
-        let config = resolve(Given {
-            master_keys: Some("1:swordfish".to_owned().into()),
-            database_url: Some("postgres://user:swordfish@host/db".to_owned()),
-            ..Given::default()
-        });
-        let shown = format!("{:?}", config.expect("valid"));
-        assert!(!shown.contains("sword"), "{shown}");
-    }
+/// The arguments that this program was started with, and its name before them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what the sandbox asks is no command of a person's"
+)]
+pub fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,22 @@
 //! The `membrane` program.
 
-use clap::{CommandFactory as _, Parser as _};
-use membrane_server::{commands::Cli, config::Config};
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
+use clap::{CommandFactory as _, Parser as _};
+use membrane_server::{commands::Cli, config};
+
+fn main() -> anyhow::Result<ExitCode> {
+    // Asked by our own sandbox, not by a person, and the sooner the better.
+    if let Some(code) = membrane_agent::sandbox::run_if_asked(config::arguments()) {
+        return Ok(code);
+    }
     let cli = Cli::parse();
-    let config = Config::load(cli.given.clone(), &Cli::command())?;
+    let config = config::Config::load(cli.given.clone(), &Cli::command())?;
     // TLS of outbound requests; fails only if something installed another provider before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(cli.run(config))
+        .block_on(cli.run(config))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,17 @@
 //! `membrane doctor`.
 
 use anyhow::bail;
-use membrane_agent::sandbox::{Outcome, doctor};
+use membrane_agent::sandbox::{Outcome, SandboxConfig, doctor};
 
 use crate::config::Config;
 
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    let checks = doctor(&config.sandbox).await;
+    // It leaves nothing behind, not even a data directory.
+    let sandbox = SandboxConfig {
+        etc: None,
+        ..config.sandbox.clone()
+    };
+    let checks = doctor(&sandbox).await;
     for check in &checks {
         let mark = match check.outcome {
             Outcome::Ok => "ok  ",

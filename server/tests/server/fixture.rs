@@ -52,6 +52,7 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let mut config = Config::for_directory(directory.path(), address).expect("a configuration");
+        config.sandbox.inside = Some(env!("CARGO_BIN_EXE_membrane").into());
         config.egress_allow_private = vec!["127.0.0.1".parse().expect("a rule")];
         let server = Server::start(config, Clock::system())
             .await

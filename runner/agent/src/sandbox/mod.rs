@@ -1,10 +1,14 @@
 //! The sandbox: every process that an agent starts runs inside. It fails closed. Knows nothing of
 //! tools; it turns a command into a process that sees the workspace, its HOME and nothing else.
 //!
-//! First form: bubblewrap with all namespaces. seccomp and Landlock are added inside of it later:
-//! they narrow what this already confines, so nothing here has to change its shape for them.
+//! Bubblewrap makes the namespaces (`plan`). The first process in them is our own program, which
+//! adds what narrows them further: limits, Landlock, seccomp (`inside`).
 
 mod doctor;
+mod etc;
+mod guards;
+mod inside;
+mod limits;
 mod plan;
 mod probe;
 mod process;
@@ -16,9 +20,14 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use doctor::{Check, Outcome, doctor};
+#[cfg(feature = "switchable-guards")]
+pub use guards::Guard;
+pub use guards::Guards;
+pub use inside::run_if_asked;
+pub use limits::{Limit, Limits};
 pub(crate) use process::{Exit, Process, Progress};
 
-use plan::Plan;
+use plan::{First, Plan};
 
 /// Where an agent sees the workspace's files.
 pub const WORKSPACE: &str = "/workspace";
@@ -54,12 +63,22 @@ pub struct SandboxConfig {
     pub mode: SandboxMode,
     /// The bubblewrap program; none to look for it in the system's directories.
     pub bwrap: Option<PathBuf>,
+    /// The program that is executed as the first process inside, which calls [`run_if_asked`]; none
+    /// for this one itself.
+    pub inside: Option<PathBuf>,
+    /// Where the made-up files of /etc are kept; none for a temporary directory, which a process
+    /// that is killed leaves behind.
+    pub etc: Option<PathBuf>,
     /// Host directories and files shown read-only under their own paths, absolute. One that does
     /// not exist is left out (and [`doctor`] says so); one below [`WORKSPACE`] or [`HOME`] is
     /// hidden by these.
     pub ro_binds: Vec<PathBuf>,
     /// Directories put before the system's on the PATH inside, absolute.
     pub path: Vec<PathBuf>,
+    /// What the processes of one call may use together.
+    pub limits: Limits,
+    /// Which guards stand: all, but in a build for tests.
+    pub guards: Guards,
     /// Variables set inside. HOME, PATH, USER and TMPDIR can't be changed.
     pub env: Vec<(String, String)>,
 }
@@ -134,7 +153,7 @@ pub struct Sandbox {
 #[derive(Debug)]
 enum Shared {
     Enforced(Plan),
-    Disabled(SandboxConfig),
+    Disabled(SandboxConfig, First),
     Unavailable(Unavailable),
 }
 
@@ -147,9 +166,20 @@ impl Sandbox {
     /// contradicts itself.
     pub async fn start(config: SandboxConfig) -> Result<Self, Unavailable> {
         if config.mode == SandboxMode::None {
-            return Ok(Self::of(Shared::Disabled(config)));
+            let first = First::new(&config, false)?;
+            return Ok(Self::of(Shared::Disabled(config, first)));
         }
         let plan = probe::working_plan(&config).await?;
+        Ok(Self::of(Shared::Enforced(plan)))
+    }
+
+    /// A sandbox that is set up and not tried, for a test that leaves guards out.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if there is no bubblewrap.
+    #[cfg(feature = "switchable-guards")]
+    pub fn untried(config: SandboxConfig) -> Result<Self, Unavailable> {
+        let plan = Plan::new(&probe::find(&config)?, &config, false)?;
         Ok(Self::of(Shared::Enforced(plan)))
     }
 
@@ -165,11 +195,19 @@ impl Sandbox {
     pub fn state(&self) -> SandboxState {
         match &*self.shared {
             Shared::Enforced(_) => SandboxState::Enforced,
-            Shared::Disabled(_) => SandboxState::Disabled,
+            Shared::Disabled(..) => SandboxState::Disabled,
             Shared::Unavailable(Unavailable { reason, fix }) => SandboxState::Unavailable {
                 reason: reason.clone(),
                 fix: fix.clone(),
             },
+        }
+    }
+
+    /// What the processes of one call may use together, where the sandbox is enforced.
+    pub(crate) fn limits(&self) -> Limits {
+        match &*self.shared {
+            Shared::Enforced(plan) => plan.limits(),
+            Shared::Disabled(..) | Shared::Unavailable(_) => Limits::default(),
         }
     }
 
@@ -180,9 +218,9 @@ impl Sandbox {
     /// [`Exit`].
     pub(crate) fn spawn(&self, task: &Task<'_>) -> Result<Process, SpawnError> {
         match &*self.shared {
-            Shared::Enforced(plan) => Ok(Process::start(plan.command(task), true)?),
-            Shared::Disabled(config) => {
-                let command = plan::unconfined_command(config, task);
+            Shared::Enforced(plan) => Ok(Process::start(plan.command(task)?, true)?),
+            Shared::Disabled(config, first) => {
+                let command = first.unconfined_command(config, task)?;
                 Ok(Process::start(command, false)?)
             }
             Shared::Unavailable(why) => Err(why.clone().into()),

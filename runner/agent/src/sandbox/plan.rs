@@ -1,13 +1,19 @@
 //! How a process is started: what bubblewrap is told to show it, and what the first process inside
-//! does before anything of the agent's runs.
+//! is told to do.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::process::Command;
 
+use super::etc::Etc;
+use super::guards::{Guard, Guards};
+use super::inside::{self, Orders};
+use super::limits::Limits;
 use super::{HOME, SandboxConfig, Task, Unavailable, WORKSPACE};
 
 /// Where programs of the system are.
@@ -56,83 +62,30 @@ const PROC_HIDDEN: [&str; 12] = [
 ];
 /// Places of the sandbox's own, which a bind must not cover.
 const OWN_PLACES: [&str; 6] = ["/dev", "/etc", "/proc", "/tmp", WORKSPACE, HOME];
+/// What may be changed inside.
+const WRITABLE: [&str; 4] = [WORKSPACE, HOME, "/tmp", "/dev/shm"];
+/// The program that this process runs, also when its file has been replaced.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Size of /tmp and of /dev/shm in bytes; both are memory.
 const TMP_BYTES: &str = "1073741824";
 const SHM_BYTES: &str = "67108864";
-
-/// The guardian, bubblewrap's parent. Its input is the lifeline: the server writes one line when
-/// the process may run, and holds it open as long as somebody watches.
-///
-/// It is there because of how bubblewrap dies. Killed while it sets up, for instance because its
-/// parent died, it leaves a process behind; killed later, it takes everything with it. So the
-/// guardian has no such tie to the server. Without the line, the first process inside ends by
-/// itself; after the line, the end of the lifeline kills the group, and bubblewrap with it.
-/// Descriptor 9 is a reader of the side channel that stays, so that bubblewrap is not killed for
-/// writing its status when the server is gone.
-///
-/// It also hands bubblewrap the files that it makes up, as descriptors, and its status a descriptor
-/// beside the standard ones: standard error is the side channel.
-const GUARDIAN: &str = r#"exec 8<&0 3>&2 9<>/proc/self/fd/2
-relay() {
-read -r _ <&8 || exit
-echo
-read -r _ <&8
-kill -KILL 0
-}
-exec 10< <(relay)
-relay=$!
-"$@" <&10 8<&- 9<&- 10<&- 4<<'PASSWD' 5<<'GROUP' 6<<'HOSTS' 7<<'NSSWITCH'
-root:x:0:0:root:/nonexistent:/usr/sbin/nologin
-agent:x:1000:1000:agent:/home/agent:/bin/bash
-nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
-PASSWD
-root:x:0:
-agent:x:1000:
-nogroup:x:65534:
-GROUP
-127.0.0.1 localhost
-::1 localhost
-HOSTS
-passwd: files
-group: files
-hosts: files dns
-services: files
-protocols: files
-NSSWITCH
-code=$?
-kill -KILL $relay
-wait $relay
-exit $code
-"#;
-
-/// The first process inside: closes what was inherited, sets limits that leave runtimes alone (no
-/// core files; files of at most 8 GiB; descriptors), and waits for the command. As the namespace's
-/// first process it takes everything with it when it ends. Descriptor 3 is the side channel.
-///
-/// It says that it is there, and runs nothing before it gets a line: see [`GUARDIAN`].
-const FIRST: &str = r#"echo ready >&2
-read -r _ || exit 1
-exec </dev/null 3>&2 2>&1
-for fd in /proc/self/fd/*; do
-fd=${fd##*/}
-case $fd in [0-3]) ;; *) eval "exec $fd>&-" ;; esac
-done
-unset fd _
-ulimit -c 0
-ulimit -f 8388608
-ulimit -n 65536 2>/dev/null
-"$@"
-exit $?
-"#;
-
-/// What the first process says on the side channel when it waits for its line.
-pub(super) const READY: &[u8] = b"ready\n";
 
 /// Everything about bubblewrap that is the same for each process.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     bubblewrap: PathBuf,
     fixed: Vec<OsString>,
+    first: First,
+    limits: Limits,
+    _etc: Etc,
+}
+
+/// The first process: our own program, and its orders.
+#[derive(Debug, Clone)]
+pub(super) struct First {
+    program: Arc<File>,
+    orders: String,
+    guards: Guards,
 }
 
 impl Plan {
@@ -144,11 +97,14 @@ impl Plan {
         nested: bool,
     ) -> Result<Self, Unavailable> {
         check(config)?;
+        let etc = Etc::write(config.etc.as_deref())
+            .map_err(|error| wrong(format!("files for /etc could not be written ({error})")))?;
+        let guards = &config.guards;
         let mut arguments = Arguments::default();
-        arguments.isolation(nested);
-        arguments.system();
-        arguments.processes_and_devices();
-        arguments.etc();
+        arguments.isolation(guards, nested);
+        arguments.system(guards);
+        arguments.processes_and_devices(guards);
+        arguments.etc(&etc);
         for bind in config.ro_binds.iter().filter(|bind| !is_system(bind)) {
             arguments.bind("--ro-bind-try", bind, bind);
         }
@@ -158,11 +114,18 @@ impl Plan {
         Ok(Self {
             bubblewrap: bubblewrap.to_owned(),
             fixed: arguments.list,
+            first: First::new(config, true)?,
+            limits: config.limits,
+            _etc: etc,
         })
     }
 
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The command that starts a process inside.
-    pub(super) fn command(&self, task: &Task<'_>) -> Command {
+    pub(super) fn command(&self, task: &Task<'_>) -> io::Result<Command> {
         let mut inside = Arguments::default();
         match task.place {
             Some(place) => {
@@ -172,43 +135,87 @@ impl Plan {
             None => inside.strings(&["--tmpfs", WORKSPACE, "--tmpfs", HOME]),
         }
         // Last, when all mount points exist: the tree that holds them becomes read-only.
-        inside.strings(&["--remount-ro", "/dev", "--remount-ro", "/", "--chdir"]);
+        if self.first.guards.has(Guard::ReadOnlyRoot) {
+            inside.strings(&["--remount-ro", "/dev", "--remount-ro", "/"]);
+        }
+        inside.strings(&["--chdir"]);
         inside.add([below(Path::new(WORKSPACE), task.cwd).into_os_string()]);
-        inside.strings(&["--", "/bin/bash", "-c", FIRST, "first"]);
+        inside.strings(&["--"]);
 
-        let mut command = guardian();
+        let mut command = self.first.command(&self.bubblewrap)?;
         command
-            .arg(&self.bubblewrap)
             .args(&self.fixed)
             .args(inside.list)
+            .arg(inside::PROGRAM)
+            .args(self.first.arguments())
             .args(&task.argv)
             .current_dir("/");
-        command
+        Ok(command)
     }
 }
 
-/// The command that starts a process without a sandbox, in a process group of its own.
-pub(super) fn unconfined_command(config: &SandboxConfig, task: &Task<'_>) -> Command {
-    let (cwd, home) = match task.place {
-        Some(place) => (below(&place.files, task.cwd), place.home.as_path()),
-        None => (PathBuf::from("/"), Path::new("/")),
-    };
-    let mut command = guardian();
-    command
-        .args(["/bin/bash", "-c", FIRST, "first"])
-        .args(&task.argv)
-        .envs(environment(config, home))
-        .current_dir(cwd);
-    command
+impl First {
+    /// Opens the program now: it stays the same when a newer one takes its place.
+    pub(super) fn new(config: &SandboxConfig, confined: bool) -> Result<Self, Unavailable> {
+        let path = config.inside.as_deref().unwrap_or(Path::new(OWN_PROGRAM));
+        let program = File::open(path)
+            .map_err(|error| wrong(format!("{} can't be opened ({error})", path.display())))?;
+        let orders = Orders {
+            confined,
+            limits: config.limits,
+            guards: config.guards.clone(),
+            readable: readable(config),
+            writable: WRITABLE.map(PathBuf::from).into(),
+        };
+        let orders = serde_json::to_string(&orders)
+            .map_err(|_| wrong("a read-only directory has a name that is no text".to_owned()))?;
+        Ok(Self {
+            program: Arc::new(program),
+            orders,
+            guards: config.guards.clone(),
+        })
+    }
+
+    /// The command that starts a process without a sandbox.
+    pub(super) fn unconfined_command(
+        &self,
+        config: &SandboxConfig,
+        task: &Task<'_>,
+    ) -> io::Result<Command> {
+        let (cwd, home) = match task.place {
+            Some(place) => (below(&place.files, task.cwd), place.home.as_path()),
+            None => (PathBuf::from("/"), Path::new("/")),
+        };
+        let mut command = self.command(inside::PROGRAM)?;
+        command
+            .args(self.arguments())
+            .args(&task.argv)
+            .envs(environment(config, home))
+            .current_dir(cwd);
+        Ok(command)
+    }
+
+    fn arguments(&self) -> [&str; 2] {
+        [inside::ASKED, &self.orders]
+    }
+
+    /// A command in a process group of its own, with nothing but the program to inherit.
+    fn command(&self, program: impl AsRef<OsStr>) -> io::Result<Command> {
+        let mut command = Command::new(program);
+        command.stdin(self.program.try_clone()?).process_group(0);
+        if self.guards.has(Guard::Environment) {
+            command.env_clear();
+        }
+        Ok(command)
+    }
 }
 
-fn guardian() -> Command {
-    let mut command = Command::new("/bin/bash");
-    command
-        .args(["-c", GUARDIAN, "guardian"])
-        .env_clear()
-        .process_group(0);
-    command
+/// What the mounts show, once more.
+fn readable(config: &SandboxConfig) -> Vec<PathBuf> {
+    let top = TOP_DIRECTORIES.iter().map(|top| Path::new("/").join(top));
+    let system = ["/usr", "/etc", "/proc"].map(PathBuf::from);
+    let all = system.into_iter().chain(top);
+    all.chain(config.ro_binds.iter().cloned()).collect()
 }
 
 /// Joins without the slash that an empty path would leave at the end.
@@ -300,25 +307,37 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn isolation(&mut self, nested: bool) {
-        self.strings(&[
-            "--unshare-all",
-            "--unshare-user",
-            "--uid",
-            "1000",
-            "--gid",
-            "1000",
-        ]);
-        if !nested {
+    fn isolation(&mut self, guards: &Guards, nested: bool) {
+        self.strings(&["--unshare-user", "--as-pid-1", "--gid", "1000"]);
+        if !nested && guards.has(Guard::NestedNamespaces) {
             self.strings(&["--disable-userns"]);
         }
-        self.strings(&["--die-with-parent", "--new-session", "--as-pid-1"]);
-        self.strings(&["--cap-drop", "ALL", "--clearenv", "--hostname", "membrane"]);
-        self.strings(&["--json-status-fd", "3"]);
+        let namespaces: [(Guard, &[&str]); 7] = [
+            (Guard::CgroupNamespace, &["--unshare-cgroup-try"]),
+            (
+                Guard::HostNamespace,
+                &["--unshare-uts", "--hostname", "membrane"],
+            ),
+            (Guard::IpcNamespace, &["--unshare-ipc"]),
+            (Guard::NetworkNamespace, &["--unshare-net"]),
+            (Guard::ProcessNamespace, &["--unshare-pid"]),
+            (Guard::User, &["--uid", "1000"]),
+            (Guard::Session, &["--new-session"]),
+        ];
+        for (_, words) in namespaces.iter().filter(|(guard, _)| guards.has(*guard)) {
+            self.strings(words);
+        }
+        let none = guards.has(Guard::Capabilities);
+        self.strings(&[if none { "--cap-drop" } else { "--cap-add" }, "ALL"]);
+        if guards.has(Guard::Environment) {
+            self.strings(&["--clearenv"]);
+        }
     }
 
-    fn system(&mut self) {
-        self.bind("--ro-bind", "/usr", "/usr");
+    fn system(&mut self, guards: &Guards) {
+        let read_only = guards.has(Guard::ReadOnlySystem);
+        let how = if read_only { "--ro-bind" } else { "--bind" };
+        self.bind(how, "/usr", "/usr");
         for top in TOP_DIRECTORIES {
             self.top_directory(&Path::new("/").join(top));
         }
@@ -331,16 +350,10 @@ impl Arguments {
         }
     }
 
-    fn processes_and_devices(&mut self) {
+    fn processes_and_devices(&mut self, guards: &Guards) {
         self.strings(&["--proc", "/proc"]);
-        for path in PROC_READ_ONLY
-            .iter()
-            .filter(|path| Path::new(path).exists())
-        {
-            self.bind("--ro-bind", path, path);
-        }
-        for path in PROC_HIDDEN.iter().filter(|path| Path::new(path).exists()) {
-            self.bind("--ro-bind", "/dev/null", path);
+        if guards.has(Guard::MaskedProc) {
+            self.masks();
         }
         self.strings(&["--dev", "/dev"]);
         self.strings(&[
@@ -349,16 +362,19 @@ impl Arguments {
         self.strings(&["--perms", "1777", "--size", TMP_BYTES, "--tmpfs", "/tmp"]);
     }
 
-    fn etc(&mut self) {
-        for (descriptor, file) in [
-            ("4", "passwd"),
-            ("5", "group"),
-            ("6", "hosts"),
-            ("7", "nsswitch.conf"),
-        ] {
-            let path = Path::new("/etc").join(file);
-            self.strings(&["--perms", "0644", "--file", descriptor]);
-            self.add([path.into_os_string()]);
+    fn masks(&mut self) {
+        let here = |path: &&&str| Path::new(path).exists();
+        for path in PROC_READ_ONLY.iter().filter(here) {
+            self.bind("--ro-bind", path, path);
+        }
+        for path in PROC_HIDDEN.iter().filter(here) {
+            self.bind("--ro-bind", "/dev/null", path);
+        }
+    }
+
+    fn etc(&mut self, made_up: &Etc) {
+        for (path, name) in made_up.files() {
+            self.bind("--ro-bind", path, Path::new("/etc").join(name));
         }
         for file in ETC_FILES {
             let path = Path::new("/etc").join(file);

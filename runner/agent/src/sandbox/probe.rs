@@ -72,7 +72,9 @@ async fn try_out(plan: &Plan) -> Result<(), Unavailable> {
         cwd: Path::new(""),
         argv: ["/bin/bash", "-c", REPORT].map(String::from).to_vec(),
     };
-    let process = Process::start(plan.command(&task), true).map_err(|error| {
+    let started = plan.command(&task);
+    let started = started.and_then(|command| Process::start(command, true));
+    let process = started.map_err(|error| {
         Unavailable::new(format!("no process could be started ({error})"), ALLOW)
     })?;
     let report = timeout(TIME_MAX, read_report(process))
@@ -87,7 +89,7 @@ async fn read_report(process: Process) -> Result<String, Unavailable> {
         return Ok(String::from_utf8_lossy(&report).into_owned());
     }
     let said = String::from_utf8_lossy(&exit.side);
-    let complaint = said.lines().rfind(|line| !line.starts_with('{'));
+    let complaint = said.lines().next_back();
     let complaint = complaint.unwrap_or("it gave no reason").trim();
     Err(Unavailable::new(
         format!("bubblewrap failed ({complaint})"),
@@ -113,6 +115,9 @@ fn judge(report: &str) -> Result<(), Unavailable> {
     }
     if status(report, "NoNewPrivs") != Some("1") {
         return broken("could gain privileges");
+    }
+    if status(report, "Seccomp") != Some("2") {
+        return broken("may call everything in the kernel");
     }
     if entries(report, "net: ")
         .skip(2)

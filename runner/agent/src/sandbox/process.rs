@@ -1,22 +1,24 @@
 //! One process and everything that it starts: watched until nothing of it is left, also when
 //! nobody is interested in it any more.
 
-use std::io::{self, PipeWriter, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::plan::READY;
+use super::inside::{EXCEEDED, READY};
+use super::limits::Limit;
 
-/// How long bubblewrap may take to report the process that it started.
+/// How long the first process inside may take to report that it is there.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long killed processes may take to disappear before bubblewrap itself is killed.
 const KILL_TIME_MAX: Duration = Duration::from_secs(5);
@@ -52,34 +54,45 @@ pub(crate) struct Exit {
     pub(crate) code: Option<i32>,
     /// Whether it ran at all.
     pub(crate) started: bool,
-    /// What came through the side channel: bubblewrap's status and complaints, and what the
-    /// process wrote to descriptor 3. Not to be trusted.
+    /// What came through the side channel: complaints of bubblewrap and of the first process, and
+    /// what the command wrote to descriptor 3. Not to be trusted.
     pub(crate) side: Vec<u8>,
 }
 
+impl Exit {
+    /// The limit for which it was ended. The command could say so as well, and fool its caller into
+    /// a wrong reason for its own end.
+    pub(crate) fn exceeded(&self) -> Option<Limit> {
+        let limit = |part: &[u8]| {
+            let name = std::str::from_utf8(part).ok()?.strip_prefix(EXCEEDED)?;
+            Limit::named(name.trim_start())
+        };
+        self.side
+            .split(|&byte| byte == 0)
+            .filter_map(limit)
+            .next_back()
+    }
+}
+
 impl Process {
-    /// Starts a guardian, with a watcher. `confined` says that it guards bubblewrap.
+    /// Starts a command, with a watcher. `confined` says that it is bubblewrap.
     pub(super) fn start(mut command: Command, confined: bool) -> io::Result<Self> {
         let (output, output_end) = io::pipe()?;
-        let (side, side_end) = io::pipe()?;
-        let (lifeline_end, lifeline) = io::pipe()?;
-        command
-            .stdin(lifeline_end)
-            .stdout(output_end)
-            .stderr(side_end);
+        let (side, side_end) = std::os::unix::net::UnixStream::pair()?;
+        side.set_nonblocking(true)?;
+        command.stdout(output_end).stderr(OwnedFd::from(side_end));
         let (tell, ended) = oneshot::channel();
         let stop = CancellationToken::new();
         let watcher = Watcher {
-            side: Receiver::from_owned_fd(side.into())?,
+            side: UnixStream::from_std(side)?,
             seen: Vec::new(),
-            lifeline,
-            released: false,
+            started: false,
             stop: stop.clone(),
             confined,
         };
         let output = Receiver::from_owned_fd(output.into())?;
         let child = command.spawn()?;
-        // The write ends that this process holds of the child's pipes.
+        // This process's copies of what is the child's.
         drop(command);
         tokio::spawn(async move {
             let _ = tell.send(watcher.watch(child).await);
@@ -137,91 +150,77 @@ impl Process {
     }
 }
 
+/// Holds the other end of the side channel, which is the lifeline as well: the first process ends,
+/// and everything inside with it, when it is closed. The kernel does that when this process dies.
 struct Watcher {
-    side: Receiver,
+    side: UnixStream,
     seen: Vec<u8>,
-    /// Closing it ends the process, which happens also when this process is killed.
-    lifeline: PipeWriter,
-    released: bool,
+    /// Whether the first process was let go on.
+    started: bool,
     stop: CancellationToken,
     confined: bool,
 }
 
 impl Watcher {
-    async fn watch(self, child: Child) -> Exit {
-        if self.confined {
-            return self.watch_confined(child).await;
-        }
-        self.watch_group(child).await
-    }
-
-    /// Bubblewrap's child is the first process of a pid namespace: when it is gone, the kernel has
+    /// Inside, the first process is the first of a pid namespace: when it is gone, the kernel has
     /// killed and reaped everything in there, and only then does bubblewrap end.
-    async fn watch_confined(mut self, mut guardian: Child) -> Exit {
-        let first = timeout(START_TIME_MAX, self.first_process(&guardian)).await;
-        let first = first.ok().flatten();
-        if first.is_none() && self.seen.is_empty() {
-            kill_group(guardian.id());
-        }
-        let status = self.until_ended(&mut guardian).await;
-        if let Some(code) = status.and_then(|status| status.code()) {
-            return self.exit(Some(code)).await;
-        }
-        kill_confined(first.as_ref(), &mut guardian).await;
-        self.exit(None).await
-    }
-
-    /// Without a namespace only the process group can be killed.
-    async fn watch_group(mut self, mut guardian: Child) -> Exit {
-        let group = guardian.id();
-        let status = self.until_ended(&mut guardian).await;
-        kill_group(group);
+    async fn watch(mut self, mut child: Child) -> Exit {
+        let group = child.id();
+        let status = self.until_ended(&mut child).await;
         if status.is_none() {
-            let _ = guardian.wait().await;
+            self.end(&mut child).await;
+        }
+        if !self.confined {
+            kill_group(group);
         }
         self.exit(status.and_then(|status| status.code())).await
     }
 
-    /// The end of the child by itself; none if it is to be stopped.
+    /// The end of the child by itself; none if it is to be stopped, or does not get ready.
     async fn until_ended(&mut self, child: &mut Child) -> Option<ExitStatus> {
         let mut open = true;
+        let late = sleep(START_TIME_MAX);
+        tokio::pin!(late);
         loop {
-            self.release_if_ready();
+            self.release_if_ready().await;
             tokio::select! {
                 status = child.wait() => return status.ok(),
                 () = self.stop.cancelled() => return None,
+                () = &mut late, if !self.started => return None,
                 more = read_side(&mut self.side, &mut self.seen), if open => open = more,
             }
         }
     }
 
-    /// Lets the first process go on, once it has said that it is there. The pipe is empty: this
-    /// does not wait.
-    fn release_if_ready(&mut self) {
-        let wanted = !self.released && !self.stop.is_cancelled();
+    /// Lets the first process go on, once it has said that it is there. Nothing was written before,
+    /// so this does not wait.
+    async fn release_if_ready(&mut self) {
+        let wanted = !self.started && !self.stop.is_cancelled();
         if wanted && contains(&self.seen, READY) {
-            self.released = true;
-            let _ = self.lifeline.write_all(b"\n");
+            self.started = self.side.write_all(b"\n").await.is_ok();
         }
     }
 
-    /// A handle of the first process inside, once bubblewrap has told its number.
-    async fn first_process(&mut self, guardian: &Child) -> Option<OwnedFd> {
-        while !self.seen.contains(&b'\n') {
-            if !read_side(&mut self.side, &mut self.seen).await {
-                return None;
+    /// Ends everything. Bubblewrap is given the time to see that it is gone: killed itself while
+    /// it sets up, it would leave a process behind.
+    async fn end(&mut self, child: &mut Child) {
+        let group = child.id();
+        let _ = self.side.shutdown().await;
+        if timeout(KILL_TIME_MAX, child.wait()).await.is_err() {
+            if let Some(first) = group.and_then(first_process) {
+                let _ = pidfd_send_signal(first, Signal::KILL);
             }
+            kill_group(group);
+            let _ = child.wait().await;
         }
-        open_first(reported_pid(&self.seen)?, guardian.id()?)
     }
 
     async fn exit(mut self, code: Option<i32>) -> Exit {
         let rest = async { while read_side(&mut self.side, &mut self.seen).await {} };
         let _ = timeout(DRAIN_TIME, rest).await;
-        let started = !self.confined || self.stop.is_cancelled() || reports_exit(&self.seen);
         Exit {
             code,
-            started,
+            started: self.started || self.stop.is_cancelled(),
             side: self.seen,
         }
     }
@@ -229,7 +228,7 @@ impl Watcher {
 
 /// Reads the next piece; false at the end. It is read even when there is no room for it, so that
 /// whoever writes is not held up.
-async fn read_side(side: &mut Receiver, seen: &mut Vec<u8>) -> bool {
+async fn read_side(side: &mut UnixStream, seen: &mut Vec<u8>) -> bool {
     let mut piece = [0; 1024];
     let Ok(length @ 1..) = side.read(&mut piece).await else {
         return false;
@@ -239,20 +238,15 @@ async fn read_side(side: &mut Receiver, seen: &mut Vec<u8>) -> bool {
     true
 }
 
-/// The number in bubblewrap's first status line. It is written before the process inside may run,
-/// so nothing in there can have forged it.
-fn reported_pid(seen: &[u8]) -> Option<u32> {
-    let line = seen.split(|&byte| byte == b'\n').next()?;
-    let status: serde_json::Value = serde_json::from_slice(line).ok()?;
-    u32::try_from(status.get("child-pid")?.as_u64()?).ok()
-}
-
-/// Opens the first process inside by its number, and makes sure afterwards that it is a grandchild
-/// of the guardian: numbers are used again, handles are not.
-fn open_first(pid: u32, guardian: u32) -> Option<OwnedFd> {
+/// A handle of bubblewrap's only child. Its number is read first and its parent afterwards: numbers
+/// are used again, handles are not.
+fn first_process(bubblewrap: u32) -> Option<OwnedFd> {
+    let path = format!("/proc/{bubblewrap}/task/{bubblewrap}/children");
+    let children = std::fs::read_to_string(path).ok()?;
+    let pid: u32 = children.split_whitespace().next()?.parse().ok()?;
     let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
     let handle = pidfd_open(raw, PidfdFlags::empty()).ok()?;
-    (parent(parent(pid)?)? == guardian).then_some(handle)
+    (parent(pid)? == bubblewrap).then_some(handle)
 }
 
 fn parent(pid: u32) -> Option<u32> {
@@ -261,24 +255,8 @@ fn parent(pid: u32) -> Option<u32> {
     after_name.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Whether bubblewrap got as far as to run the command. A side channel that is full was filled by
-/// the command.
-fn reports_exit(seen: &[u8]) -> bool {
-    seen.len() >= SIDE_BYTES_MAX || contains(seen, b"\"exit-code\"")
-}
-
 fn contains(seen: &[u8], words: &[u8]) -> bool {
     seen.windows(words.len()).any(|window| window == words)
-}
-
-/// Kills the first process inside, and lets bubblewrap see that everything is gone.
-async fn kill_confined(first: Option<&OwnedFd>, guardian: &mut Child) {
-    let killed = first.is_some_and(|first| pidfd_send_signal(first, Signal::KILL).is_ok());
-    let gone = killed && timeout(KILL_TIME_MAX, guardian.wait()).await.is_ok();
-    if !gone {
-        kill_group(guardian.id());
-        let _ = guardian.wait().await;
-    }
 }
 
 fn kill_group(group: Option<u32>) {

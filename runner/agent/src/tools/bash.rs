@@ -106,9 +106,13 @@ impl Shell {
             return Err(not_started(&exit));
         }
         let notice = self.follow(shared, &exit).or(lost);
+        let exceeded = exit.exceeded().filter(|_| ending == Ending::Itself);
         let ended = Ended {
             ending,
-            code: exit.code.filter(|_| ending == Ending::Itself),
+            exceeded: exceeded.map(|limit| self.sandbox.limits().describe(limit)),
+            code: exit
+                .code
+                .filter(|_| ending == Ending::Itself && exceeded.is_none()),
             limit,
             cwd: self.cwd_shown(),
         };
@@ -234,6 +238,8 @@ async fn stopped(cancel: &CancellationToken, limit: Duration) -> Ending {
 /// How a command ended, to be told.
 struct Ended {
     ending: Ending,
+    /// The limit for which it was killed.
+    exceeded: Option<String>,
     code: Option<i32>,
     limit: Duration,
     cwd: String,
@@ -264,6 +270,9 @@ impl Ended {
     }
 
     fn sentence(&self) -> String {
+        if let Some(limit) = &self.exceeded {
+            return format!("(Killed: it used more than {limit}, which is the limit.)");
+        }
         match (self.ending, self.code) {
             (Ending::TimedOut, _) => {
                 format!(

@@ -228,6 +228,7 @@ pub fn config_at(base_url: &str) -> ModelConfig {
 async fn sandbox() -> Sandbox {
     let config = SandboxConfig {
         mode: SandboxMode::None,
+        inside: Some(env!("CARGO_BIN_EXE_membrane-inside").into()),
         ..SandboxConfig::default()
     };
     Sandbox::start(config).await.expect("a sandbox")

@@ -109,9 +109,15 @@ pub fn place_in(data: &Path) -> WorkspacePlace {
     }
 }
 
-pub async fn sandbox(config: SandboxConfig) -> Sandbox {
+pub async fn sandbox(mut config: SandboxConfig) -> Sandbox {
+    config.inside.get_or_insert_with(inside);
     let started = Sandbox::start(config).await;
     started.expect("these tests need bubblewrap: apt-get install bubblewrap")
+}
+
+/// The program that is the first process inside.
+pub fn inside() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_membrane-inside"))
 }
 
 /// The sandbox as it is configured for the toolchains that these tests are built with.
@@ -123,7 +129,11 @@ pub fn with_this_machines_toolchains() -> SandboxConfig {
     let path = std::env::var_os("PATH").expect("a PATH");
     let home = std::env::var_os("HOME").expect("a HOME");
     let found = toolchains::detect(&path, Path::new(&home));
-    SandboxConfig::default().with_toolchains(&found)
+    let config = SandboxConfig {
+        inside: Some(inside()),
+        ..SandboxConfig::default()
+    };
+    config.with_toolchains(&found)
 }
 
 pub fn invocation(name: &str, input: Value) -> ToolInvocation {

@@ -7,6 +7,7 @@ status: CapEff:	0000000000000000
 status: CapBnd:	0000000000000000
 status: CapAmb:	0000000000000000
 status: NoNewPrivs:	1
+status: Seccomp:	2
 net: Inter-|   Receive
 net: face |bytes
 net: lo:       0
@@ -27,6 +28,7 @@ fn each_broken_promise_makes_the_sandbox_unavailable() {
         GOOD.replace("CapBnd:	0000000000000000", "CapBnd:	0000000000000001"),
         GOOD.replace("NoNewPrivs:	1", "NoNewPrivs:	0"),
         GOOD.replace("status: NoNewPrivs:	1\n", ""),
+        GOOD.replace("Seccomp:	2", "Seccomp:	0"),
         format!("{GOOD}net: eth0:       0\n"),
         format!("{GOOD}writable: /proc/sys/kernel/core_pattern\n"),
         format!("{GOOD}process: /proc/3\nprocess: /proc/4\nprocess: /proc/5\n"),

@@ -1,0 +1,57 @@
+use super::*;
+
+fn resolve(given: Given) -> Result<Config, ConfigError> {
+    Config::resolve(Given {
+        data_dir: Some("/tmp/membrane".into()),
+        ..given
+    })
+}
+
+#[test]
+fn what_was_given_wins_over_the_file_and_the_file_over_defaults() {
+    let file: Given = toml::from_str("listen = \"127.0.0.1:1\"\nlog = \"debug\"").expect("valid");
+    let flags = Given {
+        listen: "127.0.0.1:2".parse().ok(),
+        ..Given::default()
+    };
+    let config = resolve(merge(flags, file)).expect("valid");
+    assert_eq!(config.listen.port(), 2);
+    assert_eq!(config.log, "debug");
+    assert!(config.byok_required);
+}
+
+#[test]
+fn an_unknown_key_in_the_file_is_an_error() {
+    assert!(toml::from_str::<Given>("lisen = \"127.0.0.1:1\"").is_err());
+    assert!(toml::from_str::<Given>("master_keys = \"1:x\"").is_err());
+}
+
+#[test]
+fn only_an_origin_is_a_public_url() {
+    for text in [
+        "https://a.example/x",
+        "ftp://a.example",
+        "https://u:p@a.example",
+        "a.example",
+    ] {
+        let given = Given {
+            public_url: Some(text.to_owned()),
+            ..Given::default()
+        };
+        assert!(
+            matches!(resolve(given), Err(ConfigError::PublicUrl)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_masked_whole() {
+    let config = resolve(Given {
+        master_keys: Some("1:swordfish".to_owned().into()),
+        database_url: Some("postgres://user:swordfish@host/db".to_owned()),
+        ..Given::default()
+    });
+    let shown = format!("{:?}", config.expect("valid"));
+    assert!(!shown.contains("sword"), "{shown}");
+}
