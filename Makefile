@@ -45,7 +45,7 @@ clean: ## Remove what was built and downloaded; ./data stays.
 
 # In this order, the quick ones first; a name is also a target of its own. For some of them only:
 # make test PHASES='fmt lint'.
-PHASES := fmt proto lint lint-browser unit bundle wire end2end
+PHASES := fmt proto lint lint-browser unit security bundle wire end2end
 
 .PHONY: test
 test: setup-test ## Run every check there is, one after the other, with the time of each.
@@ -71,6 +71,10 @@ lint-browser: ## Run clippy on the console as the browser gets it.
 .PHONY: unit
 unit: ## Run the tests of the crates.
 	cargo test --no-fail-fast
+
+.PHONY: security
+security: ## Try to get out of the sandbox, as an unprivileged user.
+	runner/agent/tests/security/run.sh
 
 .PHONY: bundle
 bundle: ## Build what browsers load.
