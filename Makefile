@@ -77,8 +77,8 @@ security: ## Try to get out of the sandbox, as an unprivileged user.
 	runner/agent/tests/security/run.sh
 
 .PHONY: bundle
-bundle: ## Build what browsers load.
-	node app/frontend/bundle.mjs
+bundle: ## Build what browsers load, and check that it is small enough.
+	node app/frontend/bundle.mjs --check
 
 .PHONY: wire
 wire: binaries ## Try the scripted model with official clients, and our requests with their types.

@@ -67,6 +67,14 @@ pub async fn copy(text: &str) -> bool {
         .is_ok()
 }
 
+/// Whether somebody asked the browser to load no more than it must. Not every browser says so.
+pub fn saves_data() -> bool {
+    let navigator = window().navigator();
+    let connection = Reflect::get(&navigator, &JsValue::from_str("connection"));
+    let saves = connection.and_then(|it| Reflect::get(&it, &JsValue::from_str("saveData")));
+    saves.is_ok_and(|saves| saves.is_truthy())
+}
+
 /// Sends JSON to a route of the server that is not gRPC. `None` if no answer came.
 pub async fn post_json(path: &str, body: &str) -> Option<(u16, String)> {
     let init = web_sys::RequestInit::new();

@@ -4,6 +4,8 @@
 pub mod api;
 mod app;
 mod browser;
+#[cfg(feature = "ssr")]
+mod bundle;
 pub mod changes;
 pub mod components;
 mod context;
@@ -16,6 +18,7 @@ mod live;
 #[cfg(feature = "markdown")]
 pub mod markdown;
 pub mod pages;
+pub mod parts;
 pub mod path;
 mod renderer;
 pub mod text;
@@ -28,6 +31,8 @@ mod words;
 pub use app::App;
 #[cfg(feature = "ssr")]
 pub use app::shell;
+#[cfg(feature = "ssr")]
+pub use bundle::Bundle;
 pub use editor::EditorModule;
 #[cfg(not(feature = "markdown"))]
 pub use renderer::Renderer;

@@ -20,25 +20,9 @@ export function openBrowser() {
 export async function openPage(browser, server, { signedIn = true, ...options } = {}) {
   const context = await browser.newContext({ viewport: desktop, ...options });
   if (signedIn) await signIn(context, server);
-  await context.addInitScript(tellWhenAlive);
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   return new Watched(context, page);
-}
-
-/**
- * Runs in the page before its own scripts. The page takes over what the server rendered in the same
- * task in which its program has been compiled, so the next task finds it alive.
- */
-function tellWhenAlive() {
-  const instantiate = WebAssembly.instantiateStreaming;
-  WebAssembly.instantiateStreaming = async (...args) => {
-    const result = await instantiate(...args);
-    setTimeout(() => {
-      globalThis.pageIsAlive = true;
-    });
-    return result;
-  };
 }
 
 /** Signs in without a page, as a page without scripts has to. */
@@ -66,7 +50,7 @@ class Watched {
 
   /** A page that broke while it came to life fails here, and not by waiting for what never comes. */
   async alive() {
-    await this.page.waitForFunction(() => globalThis.pageIsAlive === true);
+    await this.page.waitForFunction(() => 'alive' in document.documentElement.dataset);
     assert.deepEqual(this.messages.filter((message) => message.startsWith('page error')), []);
   }
 

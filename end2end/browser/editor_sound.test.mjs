@@ -37,10 +37,10 @@ test('no other page fetches the editor', async () => {
   for (const path of ['/', home, `${home}/files/a.txt`, `${home}/settings`, '/account']) {
     await view.open(server.url + path);
   }
-  assert.deepEqual(asked.filter((path) => path.startsWith('/pkg/editor')), []);
+  assert.deepEqual(asked.filter((path) => /^\/pkg\/\w+\/editor/.test(path)), []);
   await view.open(files.page('edit', 'a.txt'));
   await view.page.locator('.cm-content').waitFor();
-  assert.ok(asked.includes('/pkg/editor/editor.js'));
+  assert.ok(asked.some((path) => path.endsWith('/editor/editor.js')));
   await view.close();
 });
 

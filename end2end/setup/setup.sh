@@ -117,6 +117,17 @@ install_wasm_bindgen() {
     rm -rf "$TOOLS/build"
 }
 
+install_wasm_split() {
+    # It says no version; it refuses wasm of a newer one.
+    has wasm-split-cli && return
+    local version
+    version=$(sed -n "s/^const SPLITTER = '\(.*\)';$/\1/p" app/frontend/bundle.mjs)
+    say "wasm-split-cli $version below $TOOLS, which cuts the console's wasm into parts"
+    cargo install wasm_split_cli_support --version "$version" --locked --features build-binary \
+        --root "$TOOLS" --target-dir "$TOOLS/build"
+    rm -rf "$TOOLS/build"
+}
+
 # --- npm packages ------------------------------------------------------------------------------
 
 npm_packages() {
@@ -135,6 +146,7 @@ want_packages
 install_packages
 install_wasm_target
 install_wasm_bindgen
+install_wasm_split
 npm_packages app/frontend 'esbuild for the CSS, wasm-opt for the size of the console'
 if [[ $purpose == test ]]; then
     npm_packages end2end 'buf for the proto files, a driver for the browser'

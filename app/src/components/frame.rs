@@ -5,19 +5,26 @@ use leptos_router::{components::Outlet, hooks::use_location};
 
 use super::{
     connection::ConnectionBanner,
-    files::UploadPanel,
     rail::{Rail, Tabs},
     sandbox::SandboxBar,
     toasts::{ToastList, Toasts},
 };
-use crate::{context::Place, files::uploads::Uploads};
+use crate::{
+    context::Place,
+    files::uploads::Uploads,
+    parts::{self, Lazy},
+};
 
 /// Rail, bars, the page, and tabs on phones.
 #[component]
 pub fn Frame() -> impl IntoView {
-    let place = Place::provide(use_location().pathname);
+    let pathname = use_location().pathname;
+    let place = Place::provide(pathname);
+    parts::fetch_ahead(pathname);
     Toasts::provide();
     Uploads::provide();
+    let uploads = expect_context::<Uploads>();
+    let uploading = Memo::new(move |_| !uploads.list().is_empty());
     view! {
         <a class="skip" href="#main">"Skip to the page"</a>
         <div class="frame">
@@ -35,7 +42,7 @@ pub fn Frame() -> impl IntoView {
                 <Tabs />
             </div>
             <div class="corner">
-                <UploadPanel />
+                {move || uploading.get().then(|| parts::show(Lazy::Uploads))}
                 <ToastList />
             </div>
         </div>

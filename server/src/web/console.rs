@@ -1,6 +1,8 @@
 //! The console: pages rendered on the server with the request's own identity, and the files of the
 //! browser bundle.
 
+use std::path::Path;
+
 use axum::{
     Router,
     body::Body,
@@ -9,11 +11,9 @@ use axum::{
     routing::get_service,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use leptos::{
-    config::LeptosOptions, context::provide_context, nonce::use_nonce, prelude::use_context,
-};
+use leptos::{context::provide_context, nonce::use_nonce, prelude::use_context};
 use leptos_axum::ResponseOptions;
-use membrane_app::api::InProcess;
+use membrane_app::{Bundle, api::InProcess};
 use tonic::service::Routes;
 use tower::ServiceBuilder;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
@@ -28,30 +28,27 @@ const SIGN_IN: &str = "/sign-in";
 struct Console {
     app: App,
     routes: Routes,
-    options: LeptosOptions,
+    bundle: Bundle,
 }
 
 /// Pages and files: everything that no other route answers.
 pub fn router(app: &App) -> Router {
     let site = &app.config.site_dir;
-    let files = |path: &str| {
-        let serve = ServeDir::new(site.join(path)).precompressed_br();
-        ServiceBuilder::new()
-            .layer(SetResponseHeaderLayer::if_not_present(
-                header::CACHE_CONTROL,
-                HeaderValue::from_static("no-cache"),
-            ))
-            .service(serve)
-    };
+    let files = ServiceBuilder::new()
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            kept_for_ever,
+        ))
+        .service(ServeDir::new(site.join("pkg")).precompressed_br());
     let console = Console {
         app: app.clone(),
         routes: api::inside(app),
-        options: LeptosOptions::builder().output_name("membrane").build(),
+        bundle: bundle(site),
     };
     let pages = pages();
     tracing::debug!(pages.count = pages.len(), "the console is ready");
     Router::new()
-        .nest_service("/pkg", get_service(files("pkg")))
+        .nest_service("/pkg", get_service(files))
         .route_service(
             "/favicon.svg",
             get_service(tower_http::services::ServeFile::new(
@@ -60,6 +57,27 @@ pub fn router(app: &App) -> Router {
         )
         .fallback(page)
         .with_state(console)
+}
+
+/// What pages load. Without it they are read, and nothing on them reacts.
+fn bundle(site: &Path) -> Bundle {
+    let listing = site.join("bundle.json");
+    let read = std::fs::read(&listing).map_err(|error| error.to_string());
+    let bundle = read.and_then(|json| Bundle::read(&json).map_err(|error| error.to_string()));
+    bundle.unwrap_or_else(|error| {
+        tracing::warn!(file = %listing.display(), error, "there is no bundle for browsers");
+        Bundle::default()
+    })
+}
+
+/// The directory of a bundle is named after what is in it, so what has been loaded never changes.
+/// That something is not there may.
+fn kept_for_ever<B>(answer: &http::Response<B>) -> Option<HeaderValue> {
+    let value = match answer.status() {
+        StatusCode::NOT_FOUND => "no-store",
+        _ => "public, max-age=31536000, immutable",
+    };
+    Some(HeaderValue::from_static(value))
 }
 
 /// Paths of all pages, in axum's form. Asking for them also sets up the executor that rendering
@@ -92,10 +110,9 @@ async fn page(State(console): State<Console>, request: Request) -> Response {
             set_content_policy();
         }
     };
-    let options = console.options;
-    let render = leptos_axum::render_app_async_with_context(context, move || {
-        membrane_app::shell(options.clone())
-    });
+    let bundle = console.bundle;
+    let render =
+        leptos_axum::render_app_async_with_context(context, move || membrane_app::shell(&bundle));
     let mut response = render(request).await;
     // Pages hold what only this user may see.
     response

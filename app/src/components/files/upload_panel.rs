@@ -13,11 +13,10 @@ use crate::{
 /// Most rows that are drawn; the others wait behind them.
 const ROWS: usize = 50;
 
-/// The panel, while there is anything in it.
+/// The panel. It is shown while there is anything in it.
 #[component]
 pub fn UploadPanel() -> impl IntoView {
     let uploads = expect_context::<Uploads>();
-    let is_there = Memo::new(move |_| !uploads.list().is_empty());
     let rows = move || {
         uploads
             .list()
@@ -40,20 +39,18 @@ pub fn UploadPanel() -> impl IntoView {
             .all(|upload| upload.state.with(State::has_ended))
     };
     view! {
-        <Show when=move || is_there.get()>
-            <section class="uploads" aria-label="Uploads">
-                <header class="uploads-head">
-                    <h2>"Uploads"</h2>
-                    <span class="quiet">{words}</span>
-                    <button type="button" class="button small" on:click=move |_| uploads.clear()>
-                        {move || if is_over() { "Close" } else { "Cancel all" }}
-                    </button>
-                </header>
-                <ul class="uploads-list">
-                    <For each=rows key=|upload| upload.id children=move |upload| row(uploads, upload) />
-                </ul>
-            </section>
-        </Show>
+        <section class="uploads" aria-label="Uploads">
+            <header class="uploads-head">
+                <h2>"Uploads"</h2>
+                <span class="quiet">{words}</span>
+                <button type="button" class="button small" on:click=move |_| uploads.clear()>
+                    {move || if is_over() { "Close" } else { "Cancel all" }}
+                </button>
+            </header>
+            <ul class="uploads-list">
+                <For each=rows key=|upload| upload.id children=move |upload| row(uploads, upload) />
+            </ul>
+        </section>
     }
     .into_any()
 }
