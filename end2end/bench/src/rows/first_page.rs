@@ -1,6 +1,8 @@
 //! Row 10: the first page: bytes, time to the first byte, pages a second.
 
-use anyhow::ensure;
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use reqwest::Client;
@@ -13,13 +15,7 @@ use crate::{
     rounds::{self, Figures, Part, Row},
 };
 
-/// What a browser loads beside the page.
-const FILES: [&str; 4] = [
-    "membrane_bg.wasm",
-    "membrane.js",
-    "membrane.css",
-    "theme.js",
-];
+const PAGE: &str = "/sign-in";
 const ONE_BY_ONE: usize = 200;
 const CONNECTIONS: usize = 8;
 const EACH: usize = 100;
@@ -80,7 +76,8 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let _process = start_binary(settings, directory.path(), port)?;
     let (client, origin) = (client()?, format!("http://127.0.0.1:{port}"));
     until_answered(&client, &format!("{origin}/health"), now()).await?;
-    print_bytes(&client, &origin).await?;
+    let files = files_of(&client, &format!("{origin}{PAGE}")).await?;
+    print_bytes(&client, &origin, &files).await?;
     let page = |name: &str, path: &str| -> Box<dyn Part> {
         Box::new(Page {
             name: format!("{name} {path}"),
@@ -88,19 +85,37 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
             client: client.clone(),
         })
     };
-    let mut parts = [page("page", "/sign-in"), page("file", "/pkg/membrane.css")];
+    let style = files.iter().find(|file| file.ends_with(".css"));
+    let style = style.context("there is no bundle")?;
+    let mut parts = [page("page", PAGE), page("file", style)];
     rounds::run(settings, ROW, &mut parts, &[]).await
 }
 
-async fn print_bytes(client: &Client, origin: &str) -> anyhow::Result<()> {
+/// What a browser loads beside a page: whatever of the bundle its elements refer to.
+async fn files_of(client: &Client, page: &str) -> anyhow::Result<BTreeSet<String>> {
+    let page = client.get(page).send().await?.error_for_status()?;
+    let page = page.text().await?;
+    let after = ["href=\"/pkg/", "src=\"/pkg/"].map(|start| page.split(start).skip(1));
+    let files = after
+        .into_iter()
+        .flatten()
+        .filter_map(|rest| rest.split('"').next());
+    Ok(files.map(|file| format!("/pkg/{file}")).collect())
+}
+
+async fn print_bytes(
+    client: &Client,
+    origin: &str,
+    files: &BTreeSet<String>,
+) -> anyhow::Result<()> {
     let (mut whole, mut sizes) = (0, Vec::new());
-    for file in FILES {
-        let (_, length) = get(client, &format!("{origin}/pkg/{file}")).await?;
-        sizes.push(format!("{file} {:.1}", length as f64 / 1e3));
+    for file in files {
+        let (_, length) = get(client, &format!("{origin}{file}")).await?;
+        let name = file.rsplit('/').next().unwrap_or_default();
+        sizes.push(format!("{name} {:.1}", length as f64 / 1e3));
         whole += length;
     }
-    ensure!(whole > 0, "there is no bundle");
-    let (_, page) = get(client, &format!("{origin}/sign-in")).await?;
+    let (_, page) = get(client, &format!("{origin}{PAGE}")).await?;
     println!(
         "row 10, bytes: {:.1} kB with brotli ({}), and a page of {:.1} kB",
         whole as f64 / 1e3,
