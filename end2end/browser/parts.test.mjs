@@ -70,6 +70,17 @@ test('a second visit fetches nothing', async () => {
   await view.close();
 });
 
+test('what is there is kept for ever, and what is not is asked for again', async () => {
+  const view = await openPage(browser, server);
+  await view.open(server.url + '/');
+  const address = await view.page.locator('link[rel=modulepreload]').first().getAttribute('href');
+  for (const [path, kept] of [[address, /immutable/], ['/pkg/gone/membrane.js', /no-store/]]) {
+    const answer = await view.context.request.get(server.url + path);
+    assert.match(answer.headers()['cache-control'], kept, path);
+  }
+  await view.close();
+});
+
 test('a part is fetched when a link to it is pointed at, and its page is there at a click', async () => {
   const view = await openPage(browser, server);
   const fetched = await noting(view);
