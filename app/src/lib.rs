@@ -13,10 +13,12 @@ pub mod diff;
 pub mod edit;
 mod editor;
 pub mod files;
+mod find;
 pub mod format;
 mod live;
 #[cfg(feature = "markdown")]
 pub mod markdown;
+pub mod mention;
 pub mod pages;
 pub mod parts;
 pub mod path;

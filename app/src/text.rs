@@ -1,7 +1,7 @@
 //! Text that others chose, made safe and honest to show: what can't be seen or would turn the text
 //! around it gets a sign.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use crate::format;
 
@@ -19,6 +19,46 @@ pub fn html(text: &str, html: &mut String) {
         rest = letters.as_str();
     }
     format::escape(rest, html);
+}
+
+/// The text as HTML, with some parts of it marked: ranges of bytes, ascending. What is no part of
+/// the text is not marked.
+pub fn marked(text: &str, ranges: impl IntoIterator<Item = Range<usize>>) -> String {
+    let mut out = String::new();
+    let mut done = 0;
+    for range in ranges {
+        let (Some(before), Some(part)) = (text.get(done..range.start), text.get(range.clone()))
+        else {
+            continue;
+        };
+        html(before, &mut out);
+        out.push_str("<mark>");
+        html(part, &mut out);
+        out.push_str("</mark>");
+        done = range.end;
+    }
+    html(&text[done..], &mut out);
+    out
+}
+
+/// Ranges of bytes of the characters at some positions, ascending; those side by side are one.
+pub fn ranges_at(text: &str, positions: &[i32]) -> Vec<Range<usize>> {
+    let mut wanted = positions.iter().peekable();
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for (number, (at, letter)) in text.char_indices().enumerate() {
+        if wanted
+            .next_if(|wanted| usize::try_from(**wanted) == Ok(number))
+            .is_none()
+        {
+            continue;
+        }
+        let end = at + letter.len_utf8();
+        match ranges.last_mut() {
+            Some(last) if last.end == at => last.end = end,
+            _ => ranges.push(at..end),
+        }
+    }
+    ranges
 }
 
 /// The same as plain text, for titles and labels.
@@ -56,7 +96,7 @@ fn sign(letter: char) -> String {
 
 /// Whether a character can't be seen, or changes how the text around it is seen. Joiners are left
 /// alone: scripts and emoji need them.
-fn hides(letter: char) -> bool {
+pub fn hides(letter: char) -> bool {
     match letter {
         '\t' => false,
         // Soft hyphen, marks and overrides of direction, invisible operators, separators, byte
@@ -99,6 +139,16 @@ mod tests {
         assert_eq!(plain("gpj\u{202e}exe"), "gpj[U+202E]exe");
         assert_eq!(plain("a\nb\u{7f}"), "a[LF]b[U+007F]");
         assert_eq!(plain("\u{85}"), "[U+0085]");
+    }
+
+    #[test]
+    fn parts_are_marked_and_stay_text() {
+        assert_eq!(
+            marked("a<b>c", [1..3, 4..5]),
+            "a<mark>&lt;b</mark>&gt;<mark>c</mark>"
+        );
+        assert_eq!(ranges_at("é/abc", &[0, 2, 3, 9]), [0..2, 3..5]);
+        assert_eq!(marked("é", [0..1, 0..2, 1..7]), "<mark>é</mark>");
     }
 
     #[test]

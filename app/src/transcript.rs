@@ -16,7 +16,8 @@ mod fold;
 mod tests;
 
 pub use entry::{
-    Activity, Body, Cost, Entry, FileTouched, Key, Permission, Tool, ToolPhase, TurnSummary,
+    Activity, Attachment, Body, Cost, Entry, FileTouched, Key, Permission, Tool, ToolPhase,
+    TurnSummary,
 };
 
 /// What became of an event that was handed in.

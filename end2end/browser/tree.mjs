@@ -63,3 +63,12 @@ export async function names(server, workspaceId, path = '') {
 export function link(list, name) {
   return list.locator('.entry-link').filter({ hasText: new RegExp(`^${name}$`) });
 }
+
+/** Drops files and folders of this machine on the page, as a hand would. */
+export async function drop(view, ...files) {
+  const devtools = await view.context.newCDPSession(view.page);
+  const data = { items: [], files, dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop']) {
+    await devtools.send('Input.dispatchDragEvent', { type, x: 800, y: 600, data });
+  }
+}

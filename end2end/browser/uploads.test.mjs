@@ -11,7 +11,7 @@ import { after, before, test } from 'node:test';
 
 import { openBrowser } from './browser.mjs';
 import { Server, endAll, eventually } from './server.mjs';
-import { link, names, openFiles, write } from './tree.mjs';
+import { drop, link, names, openFiles, write } from './tree.mjs';
 
 let browser;
 let server;
@@ -77,15 +77,6 @@ test('an upload that would replace something asks first', async () => {
   assert.equal(await content(), 'new');
   await view.close();
 });
-
-/** Drops files and folders of this machine on the page, as a hand would. */
-async function drop(view, ...files) {
-  const devtools = await view.context.newCDPSession(view.page);
-  const data = { items: [], files, dragOperationsMask: 1 };
-  for (const type of ['dragEnter', 'dragOver', 'drop']) {
-    await devtools.send('Input.dispatchDragEvent', { type, x: 800, y: 600, data });
-  }
-}
 
 function scratch(name, bytes) {
   const path = join(mkdtempSync(join(tmpdir(), 'membrane-upload-')), name);

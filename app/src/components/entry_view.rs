@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use membrane_proto::v1 as pb;
 
 use super::{
+    attachment_list::AttachmentList,
     icon::{Glyph, Icon},
     markdown_view::MarkdownView,
     time::Time,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     format,
     live::Row,
-    transcript::{Body, Entry},
+    transcript::{Attachment, Body, Entry},
 };
 
 type Shared = ArcRwSignal<Arc<Entry>>;
@@ -29,7 +30,11 @@ pub fn EntryView(
     let entry = row.entry.get_untracked();
     let nested = entry.nested;
     let (class, body) = match &entry.body {
-        Body::User { text, name } => ("user", user(text, name, &entry)),
+        Body::User {
+            text,
+            name,
+            attachments,
+        } => ("user", user(text, name, attachments, &entry)),
         Body::Text { .. } => ("agent", agent(row.entry)),
         Body::Thinking { .. } => ("thinking", thinking(row.entry)),
         Body::Tool(_) => (
@@ -53,7 +58,7 @@ pub fn EntryView(
     .into_any()
 }
 
-fn user(text: &str, name: &str, entry: &Entry) -> AnyView {
+fn user(text: &str, name: &str, attachments: &[Attachment], entry: &Entry) -> AnyView {
     let text = text.to_owned();
     let name = if name.is_empty() {
         "You".to_owned()
@@ -67,6 +72,7 @@ fn user(text: &str, name: &str, entry: &Entry) -> AnyView {
                 <Time time=entry.time />
             </header>
             <MarkdownView source=text />
+            <AttachmentList attachments=attachments.to_vec() />
         </article>
     }
     .into_any()

@@ -9,6 +9,7 @@ pub enum Icon {
     Account,
     ArrowDown,
     ArrowUp,
+    Attach,
     Changes,
     Check,
     Checklist,
@@ -57,6 +58,9 @@ impl Icon {
             }
             Self::ArrowDown => "M8 3v10M3.8 8.8 8 13l4.2-4.2",
             Self::ArrowUp => "M8 13V3M3.8 7.2 8 3l4.2 4.2",
+            Self::Attach => {
+                "M13.2 7.3 8 12.5a3 3 0 0 1-4.3-4.2l5.6-5.6a2 2 0 0 1 2.9 2.8l-5.6 5.6a1 1 0 0 1-1.4-1.4l4.9-4.9"
+            }
             Self::Changes => "M8 2.5v6M5 5.5h6M5 12.5h6",
             Self::Check => "m3 8.5 3.3 3.3L13 4.7",
             Self::Checklist => "m2 4.3 1.3 1.3L5.5 3M2 11.3l1.3 1.3 2.2-2.6M8.5 4.5H14M8.5 11.5H14",

@@ -5,12 +5,17 @@ use leptos_router::hooks::use_navigate;
 use membrane_proto::v1 as pb;
 
 use super::{
+    composer::{
+        chips::{self, AttachButton, Chips},
+        mentions::{MentionList, Mentions},
+    },
     icon::{Glyph, Icon},
     problem::InlineProblem,
 };
 use crate::{
     api::{self, ApiError},
     browser,
+    files::Attachments,
 };
 
 /// The box.
@@ -29,8 +34,14 @@ pub fn NewSession(
     let busy = RwSignal::new(false);
     let error = RwSignal::new(None::<ApiError>);
     let navigate = use_navigate();
+    let mentions = Mentions::new(workspace_id.clone(), text);
+    let attachments = Attachments::new(workspace_id.clone());
+    let over = chips::take_drops(attachments);
     let workspace_id = StoredValue::new(workspace_id);
     let start = move || {
+        let Some(attachment_paths) = attachments.paths() else {
+            return;
+        };
         if busy.get_untracked() {
             return;
         }
@@ -43,7 +54,8 @@ pub fn NewSession(
         let navigate = navigate.clone();
         spawn_local(async move {
             let workspace = workspace_id.get_value();
-            match begin(workspace.clone(), words.trim().to_owned()).await {
+            let words = words.trim().to_owned();
+            match begin(workspace.clone(), words, attachment_paths).await {
                 Ok(id) => {
                     let page = format!("/workspaces/{workspace}/sessions/{id}");
                     navigate(&page, Default::default());
@@ -56,13 +68,16 @@ pub fn NewSession(
     // Not a local stored value: a page may end on another thread than it began on.
     let start_by_key = start.clone();
     let on_key = move |event: KeyboardEvent| {
+        if mentions.key(&event) {
+            return;
+        }
         if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
             event.prevent_default();
             start_by_key();
         }
     };
     view! {
-        <section class="begin" aria-label="New session">
+        <section class="begin" class:drop-here=move || over.get() aria-label="New session">
             <label class="for-readers" for="begin-text">"What should the agent do?"</label>
             <textarea
                 class="begin-text"
@@ -70,15 +85,32 @@ pub fn NewSession(
                 rows="2"
                 maxlength="200000"
                 placeholder="What should the agent do?"
+                aria-autocomplete="list"
+                aria-controls=move || mentions.active_id().map(|_| "mentions")
+                aria-activedescendant=move || mentions.active_id()
                 node_ref=text
+                on:input=move |_| mentions.note()
+                on:click=move |_| mentions.note()
+                on:blur=move |_| mentions.leave()
+                on:paste=move |event| chips::paste(attachments, &event)
                 on:keydown=on_key
             ></textarea>
+            <MentionList mentions />
+            <Chips attachments />
+            <p class="drop-words" aria-hidden="true">"Drop to attach"</p>
             <div class="begin-foot">
-                <span class="quiet small-text">"Enter starts a session, Shift-Enter makes a new line."</span>
+                <AttachButton attachments />
+                <span class="begin-hint quiet small-text" aria-live="polite">
+                    {move || {
+                        attachments
+                            .hindrance()
+                            .unwrap_or("Enter starts a session, Shift-Enter makes a new line, @ names a file.")
+                    }}
+                </span>
                 <button
                     type="button"
                     class="button primary"
-                    disabled=move || busy.get()
+                    disabled=move || busy.get() || attachments.hindrance().is_some()
                     on:click=move |_| start()
                 >
                     <Glyph icon=Icon::Plus />
@@ -92,7 +124,11 @@ pub fn NewSession(
 }
 
 /// Makes a session, and says the first thing in it if there is one.
-async fn begin(workspace_id: String, text: String) -> Result<String, ApiError> {
+async fn begin(
+    workspace_id: String,
+    text: String,
+    attachment_paths: Vec<String>,
+) -> Result<String, ApiError> {
     let request_id = browser::request_id();
     let request = pb::CreateSessionRequest {
         workspace_id,
@@ -107,7 +143,7 @@ async fn begin(workspace_id: String, text: String) -> Result<String, ApiError> {
             session_id: session_id.clone(),
             text,
             request_id,
-            ..Default::default()
+            attachment_paths,
         };
         api::sessions().send_message(request).await?;
     }

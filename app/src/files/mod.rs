@@ -8,6 +8,7 @@ use membrane_proto::v1 as pb;
 
 use crate::{api::ApiError, components::toasts::Toasts, path};
 
+mod attachments;
 mod drop;
 mod load;
 mod operations;
@@ -16,6 +17,7 @@ pub mod tree;
 pub mod uploads;
 pub mod window;
 
+pub use attachments::{Attached, Attachments};
 pub use drop::{dropped, walk};
 pub use load::{Content, Loaded, Shown, load};
 use tree::{Directories, Directory};

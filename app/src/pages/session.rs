@@ -123,9 +123,28 @@ async fn load(session_id: String) -> Result<Loaded, ApiError> {
         page_size: PAGE,
         ..Default::default()
     };
-    let history = api::events().list_events(request).await?.into_inner();
+    let mut history = api::events().list_events(request).await?.into_inner();
+    history.events.iter_mut().for_each(lighten);
     Ok(Loaded {
         session: Wire(session),
         history: Wire(history),
     })
+}
+
+/// Drops the images that went with a message: they are shown from their files, and may have
+/// megabytes, which would travel inside the page.
+fn lighten(event: &mut pb::Event) {
+    use pb::event_payload::Kind;
+    let kind = event
+        .payload
+        .as_mut()
+        .and_then(|payload| payload.kind.as_mut());
+    let Some(Kind::UserMessage(message)) = kind else {
+        return;
+    };
+    let images = message
+        .attachments
+        .iter_mut()
+        .filter_map(|one| one.image.as_mut());
+    images.for_each(|image| image.data.clear());
 }

@@ -29,6 +29,27 @@ pub struct Entry {
     pub body: Body,
 }
 
+/// A file that goes with a message. What the model saw of it is not kept here: it may be large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Where it is, spelled as on the wire.
+    pub path: String,
+    /// Size in bytes when it was sent.
+    pub size: i64,
+    /// Whether the model was shown it as an image.
+    pub is_image: bool,
+}
+
+impl Attachment {
+    pub(super) fn of(attachment: &pb::Attachment) -> Self {
+        Self {
+            path: attachment.path.clone(),
+            size: attachment.size,
+            is_image: attachment.image.is_some(),
+        }
+    }
+}
+
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
@@ -38,6 +59,8 @@ pub enum Body {
         text: String,
         /// Who wrote it.
         name: String,
+        /// The files that go with it.
+        attachments: Vec<Attachment>,
     },
     /// The agent's words.
     Text {

@@ -4,7 +4,7 @@ use membrane_proto::v1::{self as pb, event_payload::Kind, tool_result::Detail};
 
 use super::{
     Activity, Body, Entry, FileTouched, Key, Permission, Tool, ToolPhase, Transcript, Turn,
-    TurnSummary,
+    TurnSummary, entry::Attachment,
 };
 
 impl Transcript {
@@ -81,7 +81,13 @@ impl Transcript {
         self.activity = Some(Activity::Running);
         self.turn = Turn::default();
         let (text, name) = (message.text.clone(), message.user_name.clone());
-        self.line(event, Body::User { text, name });
+        let attachments = message.attachments.iter().map(Attachment::of).collect();
+        let body = Body::User {
+            text,
+            name,
+            attachments,
+        };
+        self.line(event, body);
     }
 
     fn turn_started(&mut self, event: &pb::Event, started: &pb::TurnStarted) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use leptos::{ev::KeyboardEvent, html, prelude::*, task::spawn_local};
 use membrane_proto::v1 as pb;
 
+use self::chips::{AttachButton, Chips};
 use super::{
     icon::{Glyph, Icon},
     problem::InlineProblem,
@@ -13,10 +14,16 @@ use crate::{
     api::{self, ApiError},
     browser,
     context::SessionScope,
+    files::Attachments,
     live::Feed,
     transcript::Activity,
     words,
 };
+
+pub mod chips;
+pub mod mentions;
+
+use mentions::{MentionList, Mentions};
 
 /// How long the question "really stop?" stands.
 const ASKING: Duration = Duration::from_secs(4);
@@ -27,6 +34,8 @@ struct Composer {
     scope: SessionScope,
     feed: Feed,
     text: NodeRef<html::Textarea>,
+    mentions: Mentions,
+    attachments: Attachments,
     empty: RwSignal<bool>,
     sending: RwSignal<bool>,
     stopping: RwSignal<bool>,
@@ -46,10 +55,16 @@ pub fn ComposerBox(
     /// What the caller may do in it.
     role: pb::Role,
 ) -> impl IntoView {
+    let workspace_id = feed
+        .session
+        .with_untracked(|session| session.workspace_id.clone());
+    let text = NodeRef::new();
     let composer = Composer {
         scope: expect_context(),
         feed,
-        text: NodeRef::new(),
+        text,
+        mentions: Mentions::new(workspace_id.clone(), text),
+        attachments: Attachments::new(workspace_id),
         empty: RwSignal::new(true),
         sending: RwSignal::new(false),
         stopping: RwSignal::new(false),
@@ -62,22 +77,34 @@ pub fn ComposerBox(
             .into_any();
     }
     composer.listen();
+    let (mentions, attachments) = (composer.mentions, composer.attachments);
+    let over = chips::take_drops(attachments);
     let idle = move || feed.activity.get() == Activity::Idle;
     view! {
-        <div class="composer" class:busy=move || !idle()>
+        <div class="composer" class:busy=move || !idle() class:drop-here=move || over.get()>
+            <MentionList mentions />
             <label class="for-readers" for="message">"Message to the agent"</label>
             <textarea
                 class="composer-text"
                 id="message"
                 rows="1"
                 maxlength="200000"
-                placeholder="Say what to do"
+                placeholder="Say what to do; @ names a file"
                 aria-describedby="composer-state"
+                aria-autocomplete="list"
+                aria-controls=move || mentions.active_id().map(|_| "mentions")
+                aria-activedescendant=move || mentions.active_id()
                 node_ref=composer.text
                 on:input=move |_| composer.note_text()
+                on:click=move |_| mentions.note()
+                on:blur=move |_| mentions.leave()
+                on:paste=move |event| chips::paste(attachments, &event)
                 on:keydown=move |event| composer.key(&event)
             ></textarea>
+            <Chips attachments />
+            <p class="drop-words" aria-hidden="true">"Drop to attach"</p>
             <div class="composer-foot">
+                <AttachButton attachments />
                 <Facts settings />
                 <span class="composer-state" id="composer-state" aria-live="polite">{move || composer.reason()}</span>
                 <Buttons composer />
@@ -106,6 +133,7 @@ fn Facts(settings: pb::WorkspaceSettings) -> impl IntoView {
 #[component]
 fn Buttons(composer: Composer) -> impl IntoView {
     let idle = move || composer.feed.activity.get() == Activity::Idle;
+    let held = move || composer.attachments.hindrance().is_some();
     let stop = move || {
         (!idle()).then(|| {
             view! {
@@ -128,7 +156,7 @@ fn Buttons(composer: Composer) -> impl IntoView {
             class="button primary send"
             aria-label="Send"
             title="Send (Enter)"
-            disabled=move || !idle() || composer.empty.get() || composer.sending.get()
+            disabled=move || !idle() || composer.empty.get() || composer.sending.get() || held()
             on:click=move |_| composer.send()
         >
             <Glyph icon=Icon::ArrowUp />
@@ -165,11 +193,15 @@ impl Composer {
     }
 
     fn note_text(self) {
+        self.mentions.note();
         self.empty.set(self.value().trim().is_empty());
         self.request_id.set_value(None);
     }
 
     fn key(self, event: &KeyboardEvent) {
+        if self.mentions.key(event) {
+            return;
+        }
         if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
             event.prevent_default();
             self.send();
@@ -182,7 +214,7 @@ impl Composer {
             _ if self.stopping.get() => "Stopping…",
             _ if self.asking.get() => "Press Esc again to stop",
             Activity::Idle if self.sending.get() => "Sending…",
-            Activity::Idle => "",
+            Activity::Idle => self.attachments.hindrance().unwrap_or_default(),
             Activity::Queued => "Queued behind another turn",
             Activity::Running => "At work: send when it is done",
             Activity::Waiting => "Waiting for your answer above",
@@ -193,6 +225,9 @@ impl Composer {
     fn send(self) {
         let text = self.value().trim().to_owned();
         let idle = self.feed.activity.get_untracked() == Activity::Idle;
+        let Some(attachment_paths) = self.attachments.paths() else {
+            return;
+        };
         if text.is_empty() || !idle || self.sending.get_untracked() {
             return;
         }
@@ -209,7 +244,7 @@ impl Composer {
                 session_id,
                 text,
                 request_id,
-                ..Default::default()
+                attachment_paths,
             };
             match api::sessions().send_message(request).await {
                 Ok(_) => self.clear(),
@@ -223,6 +258,7 @@ impl Composer {
     }
 
     fn clear(self) {
+        self.attachments.clear();
         if let Some(Some(text)) = self.text.try_get_untracked() {
             text.set_value("");
             self.note_text();
