@@ -228,6 +228,13 @@ pub fn fit<T>(future: impl Future<Output = T> + Send) -> impl Future<Output = T>
     future
 }
 
+/// A request that ends after a time, whatever it has come to by then.
+pub fn bounded<T>(message: T, time: std::time::Duration) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(time);
+    request
+}
+
 /// Sets the HTTP status of the page that is being rendered; does nothing in the browser.
 pub fn set_page_status(status: u16) {
     #[cfg(feature = "ssr")]

@@ -123,6 +123,11 @@ pub fn App() -> impl IntoView {
                         <Route path=at(path!("/*path")) view=|| () ssr=SsrMode::Async />
                     </ParentRoute>
                     <Route
+                        path=at(path!("/workspaces/:workspace/search"))
+                        view=page(Lazy::Search)
+                        ssr=SsrMode::Async
+                    />
+                    <Route
                         path=at(path!("/workspaces/:workspace/trash"))
                         view=page(Lazy::Trash)
                         ssr=SsrMode::Async

@@ -15,6 +15,7 @@ mod editor;
 pub mod files;
 mod find;
 pub mod format;
+mod links;
 mod live;
 #[cfg(feature = "markdown")]
 pub mod markdown;
@@ -22,7 +23,9 @@ pub mod mention;
 pub mod pages;
 pub mod parts;
 pub mod path;
+pub mod query;
 mod renderer;
+pub mod search;
 pub mod text;
 pub mod tool_input;
 pub mod transcript;

@@ -15,8 +15,8 @@ use crate::{
     components::{files::UploadPanel, problem::Problem, skeleton::Skeleton},
     pages::{
         account::Account, change_sets::ChangeSets, changes::Changes, edit::EditPage,
-        files::FilesPage, home::Home, new_workspace::NewWorkspace, session::SessionPage,
-        settings::Settings, trash::TrashPage,
+        files::FilesPage, home::Home, new_workspace::NewWorkspace, search::SearchPage,
+        session::SessionPage, settings::Settings, trash::TrashPage,
     },
 };
 
@@ -40,6 +40,8 @@ pub enum Lazy {
     Home,
     /// The form for a new workspace.
     NewWorkspace,
+    /// A search in the files of a workspace.
+    Search,
     /// A session.
     Session,
     /// A workspace's settings.
@@ -80,7 +82,7 @@ macro_rules! part {
 
 part!(changes, fetch_changes: Changes => Changes, ChangeSets => ChangeSets);
 part!(files, fetch_files:
-    Edit => EditPage, Files => FilesPage, Trash => TrashPage, Uploads => UploadPanel);
+    Edit => EditPage, Files => FilesPage, Search => SearchPage, Trash => TrashPage, Uploads => UploadPanel);
 part!(session, fetch_session: Session => SessionPage);
 part!(settings, fetch_settings:
     Account => Account, Home => Home, NewWorkspace => NewWorkspace, Settings => Settings);
@@ -105,6 +107,7 @@ impl Lazy {
             ("changes", _) => Some(Self::Changes),
             ("edit", _) => Some(Self::Edit),
             ("files", _) => Some(Self::Files),
+            ("search", 0) => Some(Self::Search),
             ("sessions", 1) => Some(Self::Session),
             ("sessions", _) => Some(Self::Changes),
             ("settings", _) => Some(Self::Settings),
@@ -117,7 +120,7 @@ impl Lazy {
     pub fn part(self) -> &'static str {
         match self {
             Self::Changes | Self::ChangeSets => "changes",
-            Self::Edit | Self::Files | Self::Trash | Self::Uploads => "files",
+            Self::Edit | Self::Files | Self::Search | Self::Trash | Self::Uploads => "files",
             Self::Session => "session",
             Self::Account | Self::Home | Self::NewWorkspace | Self::Settings => "settings",
         }
@@ -263,6 +266,7 @@ mod tests {
             ("/workspaces/w/files", Lazy::Files),
             ("/workspaces/w/files/a/b", Lazy::Files),
             ("/workspaces/w/edit/a/b", Lazy::Edit),
+            ("/workspaces/w/search", Lazy::Search),
             ("/workspaces/w/trash", Lazy::Trash),
             ("/workspaces/w/changes", Lazy::ChangeSets),
             ("/workspaces/w/changes/s", Lazy::Changes),

@@ -2,7 +2,7 @@
 
 use membrane_proto::v1::{self as pb, change_scope::Of};
 
-use crate::path;
+use crate::query::{self, value};
 
 /// Which changes a page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,22 +124,14 @@ impl Address {
             Around::Far => Some("20"),
             Around::Whole => Some("all"),
         };
-        let page = (!self.page.is_empty()).then_some(self.page.as_str());
+        let page = Some(self.page.as_str());
         let pairs = [
             ("file", self.file.as_deref()),
             ("view", layout),
             ("context", around),
             ("page", page),
         ];
-        let given = pairs
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)));
-        for (at, (key, value)) in given.enumerate() {
-            href.push(if at == 0 { '?' } else { '&' });
-            href.push_str(key);
-            href.push('=');
-            encode(value, &mut href);
-        }
+        query::push(&mut href, pairs);
         href
     }
 
@@ -181,42 +173,13 @@ impl Address {
 /// The address of a page of the list of change sets.
 pub fn list_address(workspace_id: &str, page: &str) -> String {
     let mut href = format!("/workspaces/{workspace_id}/changes");
-    if !page.is_empty() {
-        href.push_str("?page=");
-        encode(page, &mut href);
-    }
+    query::push(&mut href, [("page", Some(page))]);
     href
 }
 
 /// The page token in a query; empty for the first page.
 pub fn page_in(query: &str) -> String {
     value(query, "page").unwrap_or_default()
-}
-
-/// One value of a query. Not left to the router, which decodes twice what a browser decoded
-/// already, so that a file called `100%25` would be another one.
-fn value(query: &str, key: &str) -> Option<String> {
-    let found = query
-        .trim_start_matches('?')
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| *name == key)?;
-    Some(decode(found.1)).filter(|value| !value.is_empty())
-}
-
-/// Encodes a value of a query, in which a slash may stand and a path stays readable.
-fn encode(value: &str, href: &mut String) {
-    for (at, part) in value.split('/').enumerate() {
-        if at > 0 {
-            href.push('/');
-        }
-        path::encode(part, href);
-    }
-}
-
-/// A plus sign is how forms write a space.
-fn decode(value: &str) -> String {
-    path::decode(&value.replace('+', " "))
 }
 
 #[cfg(test)]
@@ -261,13 +224,6 @@ mod tests {
                 "{href}"
             );
         }
-    }
-
-    #[test]
-    fn what_is_not_encoded_well_is_taken_as_it_stands() {
-        assert_eq!(decode("a%2"), "a%2");
-        assert_eq!(decode("%zz%+1"), "%zz% 1");
-        assert_eq!(decode("%FF"), "\u{fffd}");
     }
 
     #[test]

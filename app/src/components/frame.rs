@@ -1,12 +1,17 @@
 //! What surrounds every page but the one for signing in.
 
 use leptos::prelude::*;
-use leptos_router::{components::Outlet, hooks::use_location};
+use leptos_router::{
+    components::Outlet,
+    hooks::{use_location, use_navigate},
+};
 
 use super::{
     connection::ConnectionBanner,
+    keys,
     rail::{Rail, Tabs},
     sandbox::SandboxBar,
+    search::form,
     toasts::{ToastList, Toasts},
 };
 use crate::{
@@ -25,6 +30,7 @@ pub fn Frame() -> impl IntoView {
     Uploads::provide();
     let uploads = expect_context::<Uploads>();
     let uploading = Memo::new(move |_| !uploads.list().is_empty());
+    listen(place);
     view! {
         <a class="skip" href="#main">"Skip to the page"</a>
         <div class="frame">
@@ -48,4 +54,18 @@ pub fn Frame() -> impl IntoView {
         </div>
     }
     .into_any()
+}
+
+/// Keys that every page knows.
+fn listen(place: Place) {
+    let navigate = use_navigate();
+    keys::listen(move |key| match (key, place.workspace_id.get_untracked()) {
+        ("/", Some(id)) => {
+            if !form::focus() {
+                navigate(&format!("/workspaces/{id}/search"), Default::default());
+            }
+            true
+        }
+        _ => false,
+    });
 }

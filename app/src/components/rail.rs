@@ -56,6 +56,9 @@ fn RailPlace() -> impl IntoView {
                     <RailLink href=format!("/workspaces/{id}/files") icon=Icon::Folder text="Files" exact=false />
                 </li>
                 <li>
+                    <RailLink href=format!("/workspaces/{id}/search") icon=Icon::Search text="Search" exact=true />
+                </li>
+                <li>
                     <RailLink
                         href=format!("/workspaces/{id}/changes")
                         icon=Icon::Changes

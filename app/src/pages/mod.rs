@@ -8,6 +8,7 @@ pub mod files;
 pub mod home;
 pub mod missing;
 pub mod new_workspace;
+pub mod search;
 pub mod session;
 pub mod settings;
 pub mod sign_in;

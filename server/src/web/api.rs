@@ -16,7 +16,7 @@ use crate::{grpc, server::App};
 
 /// The services as a page rendered on the server calls them.
 pub fn inside(app: &App) -> Routes {
-    Routes::from(services(app))
+    Routes::from(services(app).layer(middleware::from_fn(rpc::keep_deadline)))
 }
 
 /// The services as the port offers them, with health and reflection.

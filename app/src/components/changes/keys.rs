@@ -1,12 +1,15 @@
 //! Keys of the pages of changes. Each does what a link or a button of the page does.
 
-use leptos::{ev::KeyboardEvent, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;
 
 use super::review::Review;
-use crate::{browser, changes::Layout};
+use crate::{
+    changes::Layout,
+    components::keys::{all, focused, listen, step, walk},
+};
 
 /// Links to files.
 const FILES: &str = ".change-link";
@@ -55,61 +58,6 @@ pub fn listen_on_review(review: Review) {
         }
         _ => false,
     });
-}
-
-fn listen(act: impl Fn(&str) -> bool + Clone + 'static) {
-    Effect::new(move || {
-        let act = act.clone();
-        let listener = window_event_listener(leptos::ev::keydown, move |event| {
-            if is_ours(&event) && act(&event.key()) {
-                event.prevent_default();
-            }
-        });
-        on_cleanup(move || listener.remove());
-    });
-}
-
-/// Whether a key is meant for the page: nobody types, and no modifier makes it the browser's.
-fn is_ours(event: &KeyboardEvent) -> bool {
-    let typing = browser::target::<HtmlElement>(event).is_some_and(|target| {
-        target.is_content_editable()
-            || matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
-    });
-    !(typing
-        || event.ctrl_key()
-        || event.meta_key()
-        || event.alt_key()
-        || event.default_prevented())
-}
-
-fn all(selector: &str) -> Vec<HtmlElement> {
-    let Ok(found) = document().query_selector_all(selector) else {
-        return Vec::new();
-    };
-    let nodes = (0..found.length()).filter_map(|at| found.get(at));
-    nodes.filter_map(|node| node.dyn_into().ok()).collect()
-}
-
-fn focused() -> Option<HtmlElement> {
-    document().active_element()?.dyn_into().ok()
-}
-
-/// The element that many steps from the one at which we are; the first if we are at none.
-fn step(elements: Vec<HtmlElement>, at: Option<usize>, by: isize) -> Option<HtmlElement> {
-    let last = elements.len().checked_sub(1)?;
-    let to = at.map_or(0, |at| at.saturating_add_signed(by).min(last));
-    elements.into_iter().nth(to)
-}
-
-fn walk(selector: &str, by: isize) -> bool {
-    let elements = all(selector);
-    let focused = focused();
-    let at = focused.and_then(|focused| {
-        elements
-            .iter()
-            .position(|element| element.contains(Some(&focused)))
-    });
-    step(elements, at, by).is_some_and(|element| element.focus().is_ok())
 }
 
 fn open(go: &impl Fn(&str), by: isize) -> bool {

@@ -74,6 +74,9 @@ fn directory_actions(files: Files, path: String) -> AnyView {
     let trash = files
         .workspace_id
         .with_value(|id| format!("/workspaces/{id}/trash"));
+    let search = files
+        .workspace_id
+        .with_value(|id| format!("/workspaces/{id}/search"));
     let changes = files.may_write.then(|| {
         view! {
             <button type="button" class="button small needs-script" on:click=begin(false) title="New file">
@@ -89,6 +92,9 @@ fn directory_actions(files: Files, path: String) -> AnyView {
     });
     view! {
         {changes}
+        <A href=search attr:class="button small icon-only bare-button" attr:title="Search (/)" attr:aria-label="Search">
+            <Glyph icon=Icon::Search />
+        </A>
         <a class="button small icon-only bare-button" href=zip rel="external" download="" title=words aria-label=words>
             <Glyph icon=Icon::Download />
         </a>

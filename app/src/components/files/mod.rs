@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leptos::{ev::MouseEvent, prelude::*, task::spawn_local};
+use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
@@ -11,9 +11,8 @@ use self::{
 };
 use super::problem::{InlineProblem, Problem};
 use crate::{
-    browser,
     files::{Files, Shown, Task, dropped, uploads::Uploads, walk},
-    path, text,
+    links, path, text,
 };
 
 mod empty;
@@ -58,7 +57,11 @@ pub fn FilesView(
         <div
             class="files"
             class:drop-here=move || over.get()
-            on:click=move |event| follow_link(files, &event)
+            on:click=move |event| {
+                if let Some(address) = links::followed(&event) {
+                    files.go(address);
+                }
+            }
             on:dragover=move |event| {
                 event.prevent_default();
                 over.set(files.may_write);
@@ -154,27 +157,6 @@ fn refresh(files: Files) {
             on_cleanup(move || timer.clear());
         }
     });
-}
-
-/// Follows a link within the console. The router would decode its address first, and a name with a
-/// percent sign or a backslash would be another one.
-fn follow_link(files: Files, event: &MouseEvent) {
-    let plain = !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key());
-    if !plain || event.button() != 0 || event.default_prevented() {
-        return;
-    }
-    let clicked = browser::target::<web_sys::Element>(event);
-    let link = clicked.and_then(|clicked| clicked.closest("a[href]").ok().flatten());
-    let Some(link) = link.filter(|link| !link.has_attribute("rel")) else {
-        return;
-    };
-    let address = link.get_attribute("href").unwrap_or_default();
-    event.prevent_default();
-    if address.starts_with('#') {
-        let here = window().location().pathname().unwrap_or_default();
-        return files.go(here + &address);
-    }
-    files.go(address);
 }
 
 fn receive(files: Files, uploads: Uploads, event: &web_sys::DragEvent) {

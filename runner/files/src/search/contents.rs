@@ -215,7 +215,7 @@ impl Shared<'_> {
         searcher: &mut Searcher,
         queue: &SyncSender<Job>,
     ) -> Next {
-        if self.is_over() {
+        if self.passes_over() {
             return Next::Stop;
         }
         let path = start.strip_prefix(".").unwrap_or(start).join(found.below);
@@ -245,7 +245,7 @@ impl Shared<'_> {
 
     /// Searches one file. What can't be read has no matches.
     fn file(&self, searcher: &mut Searcher, job: Job) {
-        if self.is_over() {
+        if self.passes_over() {
             return;
         }
         self.files.fetch_add(1, Ordering::Relaxed);
@@ -266,6 +266,15 @@ impl Shared<'_> {
             self.truncated.store(true, Ordering::Relaxed);
         }
         sink.report();
+    }
+
+    /// Whether what comes now is not searched any more. If that is for want of room, there may be
+    /// more.
+    fn passes_over(&self) -> bool {
+        if self.is_full() {
+            self.truncated.store(true, Ordering::Relaxed);
+        }
+        self.is_over()
     }
 
     fn is_over(&self) -> bool {

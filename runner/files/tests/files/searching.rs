@@ -217,6 +217,24 @@ fn matches_are_limited_exactly_and_many_lines_come_in_several_reports() {
 }
 
 #[test]
+fn a_search_that_is_full_with_the_last_line_of_a_file_says_that_there_may_be_more() {
+    let home = Home::new();
+    for name in ["a", "b", "c"] {
+        put(&home, name, "needle\n");
+    }
+    let at_most = |max_matches| {
+        let query = Query {
+            max_matches,
+            ..query("needle")
+        };
+        let (_, totals) = run(&home, query, 10);
+        (totals.matches, totals.truncated)
+    };
+    assert_eq!(at_most(1), (1, true));
+    assert_eq!(at_most(3), (3, false));
+}
+
+#[test]
 fn a_search_stops_when_nobody_waits_for_it() {
     let home = Home::new();
     for number in 0..500 {
