@@ -21,6 +21,7 @@ mod live;
 pub mod markdown;
 pub mod mention;
 pub mod pages;
+pub mod palette;
 pub mod parts;
 pub mod path;
 pub mod query;

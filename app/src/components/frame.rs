@@ -9,9 +9,14 @@ use leptos_router::{
 use super::{
     connection::ConnectionBanner,
     keys,
+    palette::{
+        Palette, PaletteDialog,
+        shortcuts::{ShortcutList, Shortcuts},
+    },
     rail::{Rail, Tabs},
     sandbox::SandboxBar,
     search::form,
+    theme::Theme,
     toasts::{ToastList, Toasts},
 };
 use crate::{
@@ -30,7 +35,10 @@ pub fn Frame() -> impl IntoView {
     Uploads::provide();
     let uploads = expect_context::<Uploads>();
     let uploading = Memo::new(move |_| !uploads.list().is_empty());
-    listen(place);
+    Theme::provide();
+    let shortcuts = Shortcuts::hidden();
+    Palette::provide(place, shortcuts);
+    listen(place, shortcuts);
     view! {
         <a class="skip" href="#main">"Skip to the page"</a>
         <div class="frame">
@@ -52,18 +60,24 @@ pub fn Frame() -> impl IntoView {
                 <ToastList />
             </div>
         </div>
+        <PaletteDialog />
+        <ShortcutList shortcuts />
     }
     .into_any()
 }
 
 /// Keys that every page knows.
-fn listen(place: Place) {
+fn listen(place: Place, shortcuts: Shortcuts) {
     let navigate = use_navigate();
     keys::listen(move |key| match (key, place.workspace_id.get_untracked()) {
         ("/", Some(id)) => {
             if !form::focus() {
                 navigate(&format!("/workspaces/{id}/search"), Default::default());
             }
+            true
+        }
+        ("?", _) => {
+            shortcuts.show();
             true
         }
         _ => false,

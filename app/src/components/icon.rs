@@ -30,6 +30,7 @@ pub enum Icon {
     Key,
     Link,
     Moon,
+    More,
     Pencil,
     Plug,
     Plus,
@@ -87,6 +88,7 @@ impl Icon {
                 "M6.8 9.2a2.6 2.6 0 0 0 3.8 0l2.3-2.3a2.7 2.7 0 0 0-3.8-3.8L8 4.2M9.2 6.8a2.6 2.6 0 0 0-3.8 0L3.1 9.1a2.7 2.7 0 0 0 3.8 3.8L8 11.8"
             }
             Self::Moon => "M13.5 9.5A6 6 0 0 1 6.5 2.5a6 6 0 1 0 7 7Z",
+            Self::More => "M3.5 8v.1M8 8v.1M12.5 8v.1",
             Self::Pencil => "m2.5 13.5.7-3L11 2.7l2.3 2.3-7.8 7.8zM9.5 4.2l2.3 2.3",
             Self::Plug => "M5.5 2v3.5M10.5 2v3.5M3.5 5.5h9V8a4.5 4.5 0 0 1-9 0zM8 12.5V15",
             Self::Plus => "M8 3v10M3 8h10",

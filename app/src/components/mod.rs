@@ -25,6 +25,7 @@ pub mod long_text;
 pub mod markdown_view;
 pub mod model_fields;
 pub mod new_session;
+pub mod palette;
 pub mod problem;
 pub mod provider_keys;
 pub mod rail;

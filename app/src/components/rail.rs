@@ -1,12 +1,13 @@
 //! The left rail: which workspace, its pages, its latest sessions; who you are and how things are.
 
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 use leptos_router::{components::A, hooks::use_location};
 use membrane_proto::v1 as pb;
 
 use super::{
     connection::ConnectionLine,
     icon::{Glyph, Icon, Mark},
+    palette::{Palette, PaletteButton},
     sandbox::SandboxLine,
     state::words,
     theme::ThemeSwitch,
@@ -25,6 +26,7 @@ pub fn Rail() -> impl IntoView {
                 <Mark />
                 <span>"Membrane"</span>
             </a>
+            <PaletteButton />
             <RailPlace />
             <RailFoot />
         </nav>
@@ -210,46 +212,105 @@ fn AccountLink(name: String) -> impl IntoView {
     .into_any()
 }
 
-/// The same on a phone: tabs at the bottom.
+/// The same on a phone: tabs at the bottom, as many as have room, and the rest behind the last.
 #[component]
 pub fn Tabs() -> impl IntoView {
     let place = expect_context::<Place>();
+    let palette = expect_context::<Palette>();
     let path = use_location().pathname;
     let in_session = move || path.get().contains("/sessions/");
-    let tabs = move || {
-        let mut tabs = vec![("/".to_owned(), Icon::Workspaces, "Workspaces")];
-        if let Some(id) = place.workspace_id.get() {
-            tabs.push((format!("/workspaces/{id}"), Icon::Sessions, "Sessions"));
-            tabs.push((format!("/workspaces/{id}/files"), Icon::Folder, "Files"));
-            tabs.push((
-                format!("/workspaces/{id}/changes"),
-                Icon::Changes,
-                "Changes",
-            ));
-            tabs.push((
-                format!("/workspaces/{id}/settings"),
-                Icon::Settings,
-                "Settings",
-            ));
+    let pages = move || match place.workspace_id.get() {
+        None => {
+            view! { <Tab href="/".to_owned() icon=Icon::Workspaces text="Workspaces" exact=true /> }
+                .into_any()
         }
-        tabs.push(("/account".to_owned(), Icon::Account, "Account"));
-        tabs.into_iter()
-            .map(|(href, icon, text)| {
-                // What is below the files belongs to them.
-                let exact = text != "Files";
-                view! {
-                    <A href exact attr:class="tab">
-                        <Glyph icon />
-                        <span>{text}</span>
-                    </A>
-                }
-            })
-            .collect_view()
+        Some(id) => {
+            let at = |rest: &str| format!("/workspaces/{id}{rest}");
+            view! {
+                <Tab href=at("") icon=Icon::Sessions text="Sessions" exact=true />
+                <Tab href=at("/files") icon=Icon::Folder text="Files" exact=false />
+                <Tab href=at("/changes") icon=Icon::Changes text="Changes" exact=false />
+            }
+            .into_any()
+        }
+    };
+    let last = move || {
+        match place.workspace_id.get() {
+        None => view! { <Tab href="/account".to_owned() icon=Icon::Account text="Account" exact=true /> }
+            .into_any(),
+        Some(id) => view! { <More id /> }.into_any(),
+    }
     };
     view! {
         <nav class="tabs" class:in-session=in_session aria-label="Pages">
-            {tabs}
+            {pages}
+            <button type="button" class="tab needs-script" on:click=move |_| palette.show()>
+                <Glyph icon=Icon::Search />
+                <span>"Go to"</span>
+            </button>
+            {last}
         </nav>
+    }
+    .into_any()
+}
+
+#[component]
+fn Tab(href: String, icon: Icon, text: &'static str, exact: bool) -> impl IntoView {
+    view! {
+        <A href exact attr:class="tab">
+            <Glyph icon />
+            <span>{text}</span>
+        </A>
+    }
+    .into_any()
+}
+
+/// What has no tab of its own.
+#[component]
+fn More(id: String) -> impl IntoView {
+    let menu = NodeRef::<html::Details>::new();
+    let close = move || {
+        if let Some(menu) = menu.get_untracked() {
+            menu.set_open(false);
+        }
+    };
+    let escape = move |event: leptos::ev::KeyboardEvent| {
+        let open = menu.get_untracked().is_some_and(|menu| menu.open());
+        if event.key() == "Escape" && open {
+            event.prevent_default();
+            close();
+        }
+    };
+    let links = [
+        (format!("/workspaces/{id}/search"), Icon::Search, "Search"),
+        (
+            format!("/workspaces/{id}/settings"),
+            Icon::Settings,
+            "Settings",
+        ),
+        ("/".to_owned(), Icon::Workspaces, "All workspaces"),
+        ("/account".to_owned(), Icon::Account, "Account"),
+    ];
+    let links = links.map(|(href, icon, text)| {
+        view! {
+            <A href exact=true attr:class="menu-item" on:click=move |_| close()>
+                <Glyph icon />
+                {text}
+            </A>
+        }
+    });
+    view! {
+        <details class="tab-more" node_ref=menu on:keydown=escape>
+            <summary class="tab">
+                <Glyph icon=Icon::More />
+                <span>"More"</span>
+            </summary>
+            <div class="menu-list upwards">
+                {links.into_iter().collect_view()}
+                <ConnectionLine />
+                <ThemeSwitch />
+            </div>
+        </details>
     }
     .into_any()
 }

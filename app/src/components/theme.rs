@@ -9,27 +9,44 @@ use crate::browser;
 const STORED_AS: &str = "membrane-theme";
 
 /// What can be chosen: the stored word, its name, its icon.
-const CHOICES: [(&str, &str, Icon); 3] = [
+pub const CHOICES: [(&str, &str, Icon); 3] = [
     ("system", "System", Icon::Screen),
     ("light", "Light", Icon::Sun),
     ("dark", "Dark", Icon::Moon),
 ];
 
+/// The chosen theme, on all pages.
+#[derive(Clone, Copy)]
+pub struct Theme {
+    chosen: RwSignal<&'static str>,
+}
+
+impl Theme {
+    /// Provides it, and finds out what was chosen before.
+    pub fn provide() {
+        let chosen = RwSignal::new("system");
+        provide_context(Self { chosen });
+        Effect::new(move || {
+            let stored =
+                browser::storage().and_then(|store| store.get_item(STORED_AS).ok().flatten());
+            let known = CHOICES
+                .iter()
+                .find(|(word, ..)| stored.as_deref() == Some(*word));
+            chosen.set(known.map_or("system", |(word, ..)| word));
+        });
+    }
+
+    /// Chooses another one, by its word.
+    pub fn choose(self, word: &'static str) {
+        self.chosen.set(word);
+        apply(word);
+    }
+}
+
 /// Chooses the theme.
 #[component]
 pub fn ThemeSwitch() -> impl IntoView {
-    let chosen = RwSignal::new("system");
-    Effect::new(move || {
-        let stored = browser::storage().and_then(|store| store.get_item(STORED_AS).ok().flatten());
-        let known = CHOICES
-            .iter()
-            .find(|(word, ..)| stored.as_deref() == Some(*word));
-        chosen.set(known.map_or("system", |(word, ..)| word));
-    });
-    let choose = move |word: &'static str| {
-        chosen.set(word);
-        apply(word);
-    };
+    let theme = expect_context::<Theme>();
     let buttons = CHOICES.map(|(word, name, icon)| {
         view! {
             <button
@@ -37,8 +54,8 @@ pub fn ThemeSwitch() -> impl IntoView {
                 class="segment"
                 aria-label=name
                 title=name
-                aria-pressed=move || (chosen.get() == word).to_string()
-                on:click=move |_| choose(word)
+                aria-pressed=move || (theme.chosen.get() == word).to_string()
+                on:click=move |_| theme.choose(word)
             >
                 <Glyph icon />
             </button>

@@ -47,7 +47,8 @@ pub fn Workspaces() -> impl IntoView {
     .into_any()
 }
 
-async fn load() -> Result<pb::ListWorkspacesResponse, ApiError> {
+/// All of them, as far as anybody reads.
+pub async fn load() -> Result<pb::ListWorkspacesResponse, ApiError> {
     let mut all = pb::ListWorkspacesResponse::default();
     loop {
         let request = pb::ListWorkspacesRequest {
@@ -59,7 +60,7 @@ async fn load() -> Result<pb::ListWorkspacesResponse, ApiError> {
             .await?
             .into_inner();
         all.workspaces.extend(page.workspaces);
-        // A thousand rows are more than anybody reads; search comes with the palette.
+        // A thousand rows are more than anybody reads.
         if page.next_page_token.is_empty() || all.workspaces.len() >= 1_000 {
             return Ok(all);
         }
