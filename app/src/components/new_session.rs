@@ -1,7 +1,7 @@
 //! Where a conversation begins: say what to do, and a session starts with it.
 
 use leptos::{ev::KeyboardEvent, html, prelude::*, task::spawn_local};
-use leptos_router::hooks::use_navigate;
+use leptos_router::hooks::{use_location, use_navigate};
 use membrane_proto::v1 as pb;
 
 use super::{
@@ -37,6 +37,13 @@ pub fn NewSession(
     let mentions = Mentions::new(workspace_id.clone(), text);
     let attachments = Attachments::new(workspace_id.clone());
     let over = chips::take_drops(attachments);
+    // An address may lead into the box.
+    let hash = use_location().hash;
+    Effect::new(move || {
+        if let (Some(text), "#begin-text") = (text.get(), hash.get().as_str()) {
+            let _ = text.focus();
+        }
+    });
     let workspace_id = StoredValue::new(workspace_id);
     let start = move || {
         let Some(attachment_paths) = attachments.paths() else {
