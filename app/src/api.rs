@@ -17,6 +17,9 @@ use tonic_types::StatusExt as _;
 pub use transport::InProcess;
 pub use transport::Transport;
 
+/// The header that names an answer in the server's log.
+const REQUEST_ID: &str = "x-request-id";
+
 /// Largest answer that is accepted, in bytes: a page of events may carry images.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
@@ -174,7 +177,7 @@ impl From<tonic::Status> for ApiError {
             .unwrap_or_default();
         let named = status
             .metadata()
-            .get("x-request-id")
+            .get(REQUEST_ID)
             .and_then(|id| id.to_str().ok());
         let violations = status.get_details_bad_request();
         Self {
@@ -233,6 +236,14 @@ pub fn bounded<T>(message: T, time: std::time::Duration) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.set_timeout(time);
     request
+}
+
+/// The id of the request for the page that is being rendered; empty in the browser.
+pub fn page_id() -> String {
+    #[cfg(feature = "ssr")]
+    return transport::page_id();
+    #[cfg(not(feature = "ssr"))]
+    String::new()
 }
 
 /// Sets the HTTP status of the page that is being rendered; does nothing in the browser.
@@ -308,7 +319,7 @@ mod transport {
     use std::task::{Context, Poll};
 
     use futures::{FutureExt as _, future::BoxFuture};
-    use http::{HeaderMap, Request, Response};
+    use http::{HeaderMap, HeaderValue, Request, Response};
     use leptos::context::use_context;
     use tonic::{Status, body::Body, codegen::Service, service::Routes};
 
@@ -319,6 +330,16 @@ mod transport {
         pub routes: Routes,
         /// Headers that say who asks; added to every call.
         pub headers: HeaderMap,
+        /// The id of the page's request; added to every answer.
+        pub request_id: Option<HeaderValue>,
+    }
+
+    /// The id of the page's request; empty if it has none.
+    pub fn page_id() -> String {
+        let page = use_context::<InProcess>();
+        let id = page.and_then(|page| page.request_id);
+        id.and_then(|id| id.to_str().map(str::to_owned).ok())
+            .unwrap_or_default()
     }
 
     /// How calls travel.
@@ -343,6 +364,7 @@ mod transport {
             let Some(InProcess {
                 mut routes,
                 headers,
+                request_id,
             }) = self.0.clone()
             else {
                 let refusal = Status::unavailable("The page was rendered without its services.");
@@ -351,7 +373,11 @@ mod transport {
             request.headers_mut().extend(headers);
             async move {
                 let answer = routes.call(request).await;
-                Ok(answer.unwrap_or_else(|never| match never {}))
+                let mut answer = answer.unwrap_or_else(|never| match never {});
+                if let Some(id) = request_id {
+                    answer.headers_mut().insert(super::REQUEST_ID, id);
+                }
+                Ok(answer)
             }
             .boxed()
         }

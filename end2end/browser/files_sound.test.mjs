@@ -1,24 +1,20 @@
 // Names that nobody would choose, very many entries, and how it all looks.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { desktop, openBrowser, phone } from './browser.mjs';
-import { Server, end2end, endAll, eventually } from './server.mjs';
+import { openBrowser } from './browser.mjs';
+import { look, looks } from './look.mjs';
+import { Server, endAll, eventually } from './server.mjs';
 import { filledFiles, hostile, link, openFiles } from './tree.mjs';
-
-const artefacts = join(end2end, 'artefacts');
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 let browser;
 let server;
 let workspace;
 
 before(async () => {
-  mkdirSync(artefacts, { recursive: true });
   server = await Server.start();
   browser = await openBrowser();
   workspace = await filledFiles(server);
@@ -73,29 +69,17 @@ const looked = {
   top: '', hostile: '/hostile', text: '/src/main.rs#L7', image: '/logo.png', other: '/data.bin',
 };
 
-for (const [size, viewport] of Object.entries({ desktop, phone })) {
-  for (const colorScheme of ['light', 'dark']) {
-    test(`the files are sound on a ${size} in ${colorScheme}`, async () => {
-      const problems = [];
-      const { view, page } = await open('', workspace, { viewport, colorScheme });
-      for (const [name, path] of Object.entries(looked)) {
-        await page.goto('about:blank');
-        await view.open(at(path));
-        if (name === 'top') await page.getByRole('button', { name: 'Actions for raw' }).click();
-        await page.screenshot({ path: join(artefacts, `files-${name}-${size}-${colorScheme}.png`) });
-        problems.push(...(await problemsOf(page)).map((problem) => `${name}: ${problem}`));
-      }
-      await view.close();
-      assert.deepEqual(problems, []);
-    });
-  }
-}
-
-async function problemsOf(page) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
-  const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
-  const found = serious.map(({ id, nodes }) => `${id} at ${nodes.map(({ target }) => target).join(', ')}`);
-  return wide > 0 ? [...found, `${wide} pixels wider than the screen`] : found;
+for (const { name: on, ...options } of looks) {
+  test(`the files are sound on a ${on}`, async () => {
+    const problems = [];
+    const { view, page } = await open('', workspace, options);
+    for (const [name, path] of Object.entries(looked)) {
+      await page.goto('about:blank');
+      await view.open(at(path));
+      if (name === 'top') await page.getByRole('button', { name: 'Actions for raw' }).click();
+      problems.push(...await look(page, `files-${name}-${on}`));
+    }
+    await view.close();
+    assert.deepEqual(problems, []);
+  });
 }

@@ -65,5 +65,6 @@ export async function showcase(server) {
     settings: `/workspaces/${full}/settings`,
     account: '/account',
     missing: '/workspaces/00000000-0000-4000-8000-000000000000',
+    nowhere: '/no/such/page',
   };
 }

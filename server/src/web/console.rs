@@ -18,7 +18,7 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
-use super::{api, browser::is_grpc, rpc};
+use super::{api, browser::is_grpc, log::RequestId, rpc};
 use crate::server::App;
 
 /// The only page that needs no sign-in.
@@ -102,10 +102,13 @@ async fn page(State(console): State<Console>, request: Request) -> Response {
     let context = {
         let headers = identity(request.headers());
         let routes = console.routes.clone();
+        let id = request.extensions().get::<RequestId>();
+        let request_id = id.map(|RequestId(id)| id.clone());
         move || {
             provide_context(InProcess {
                 routes: routes.clone(),
                 headers: headers.clone(),
+                request_id: request_id.clone(),
             });
             set_content_policy();
         }

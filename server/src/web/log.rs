@@ -1,11 +1,34 @@
 //! One line for each request: what, how it ended, how long its head took. Never a query, a header
-//! or a body.
+//! or a body. Each has an id, which stands in every line about it and in the head of its answer, so
+//! that people can quote it.
 
 use axum::{extract::Request, middleware::Next, response::Response};
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
+use tracing::{Instrument as _, info_span};
+use uuid::Uuid;
 
-/// Logs a request when its answer begins.
-pub async fn log_request(request: Request, next: Next) -> Response {
+/// The header with an answer's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request, for whoever answers it.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub HeaderValue);
+
+/// Gives a request an id, and logs it when its answer begins.
+pub async fn log_request(mut request: Request, next: Next) -> Response {
+    let id = format!("{:012x}", Uuid::new_v4().as_u128() >> 80);
+    let span = info_span!("request", request.id = id);
+    let Ok(value) = HeaderValue::from_str(&id) else {
+        return answer(request, next).instrument(span).await;
+    };
+    request.extensions_mut().insert(RequestId(value.clone()));
+    let mut response = answer(request, next).instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, value);
+    response
+}
+
+async fn answer(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let begun = Instant::now();

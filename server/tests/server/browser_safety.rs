@@ -230,6 +230,32 @@ async fn a_page_says_what_may_run_in_it() {
 }
 
 #[tokio::test]
+async fn every_answer_has_an_id_of_its_own_and_a_missing_page_shows_it() {
+    let server = TestServer::start().await;
+    let user = server.user("user").await;
+    let browser = server.in_browser(&user).await;
+    let cookie = browser.cookie().expect("a cookie");
+    let ask = async |path: &str| {
+        let request = client().get(server.url(path));
+        let request = request.header("cookie", cookie);
+        let request = request.header("x-request-id", "made-up");
+        request.send().await.expect("an answer")
+    };
+    let id = |answer: &reqwest::Response| answer.headers()["x-request-id"].clone();
+    let (first, second) = (ask("/health").await, ask("/nowhere").await);
+    assert_ne!(id(&first), id(&second));
+    let shown = id(&second).to_str().expect("text").to_owned();
+    assert!(shown.len() == 12 && shown != "made-up", "{shown}");
+    assert_eq!(second.status(), 404);
+    let html = second.text().await.expect("a page");
+    assert!(html.contains(&shown), "{shown} is not on the page");
+    let foreign = ask("/workspaces/00000000-0000-4000-8000-000000000000").await;
+    let shown = id(&foreign).to_str().expect("text").to_owned();
+    let html = foreign.text().await.expect("a page");
+    assert!(html.contains(&shown), "{shown} is not on the page");
+}
+
+#[tokio::test]
 async fn a_sign_in_link_works_once_and_sets_a_careful_cookie() {
     use secrecy::ExposeSecret as _;
     let server = TestServer::start().await;
