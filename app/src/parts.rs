@@ -82,7 +82,8 @@ macro_rules! part {
 
 part!(changes, fetch_changes: Changes => Changes, ChangeSets => ChangeSets);
 part!(files, fetch_files:
-    Edit => EditPage, Files => FilesPage, Search => SearchPage, Trash => TrashPage, Uploads => UploadPanel);
+    Edit => EditPage, Files => FilesPage, Search => SearchPage, Trash => TrashPage,
+    Uploads => UploadPanel);
 part!(session, fetch_session: Session => SessionPage);
 part!(settings, fetch_settings:
     Account => Account, Home => Home, NewWorkspace => NewWorkspace, Settings => Settings);
