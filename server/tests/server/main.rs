@@ -11,8 +11,12 @@ mod downloads;
 mod errors;
 mod files;
 mod fixture;
+#[path = "../../../runner/files/tests/files/hostile/mod.rs"]
+mod hostile_archives;
 mod matrix;
 mod providers;
+#[path = "../../../runner/files/tests/files/raw.rs"]
+mod raw;
 mod searching;
 mod starting;
 mod storing;

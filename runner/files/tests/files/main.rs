@@ -7,6 +7,7 @@ mod mutation;
 mod peers;
 mod race;
 mod raw;
+mod refused;
 mod root;
 mod round_trip;
 mod rules;

@@ -1,6 +1,11 @@
 //! Uploads: resumed, refused, finished, given up.
 
-use std::io::Write as _;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use futures::future::join_all;
 use membrane_files::root::Amount;
@@ -10,7 +15,10 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::{Desk, on_disk, refused};
-use crate::fixture::{TestServer, names_in};
+use crate::{
+    fixture::{TestServer, names_in, reason},
+    hostile_archives,
+};
 
 const PIECE: usize = 1 << 20;
 
@@ -261,6 +269,59 @@ async fn an_archive_is_unpacked_all_of_it_or_nothing() {
         Code::ResourceExhausted,
         "ARCHIVE_TOO_LARGE",
     );
+}
+
+/// E1: the archives that an import refuses are refused here, for the same reasons.
+#[tokio::test]
+async fn no_hostile_archive_changes_anything() {
+    let server = TestServer::start().await;
+    let desk = Desk::new(&server).await;
+    desk.write("d/kept", "as it was").await.expect("written");
+    let cases = hostile_archives::all();
+    assert!(cases.len() >= 60, "only {} cases", cases.len());
+    let before = everything(server.directory.path());
+    for case in cases {
+        let request = proto::CreateUploadRequest {
+            unpack: true,
+            ..file("d", case.bytes.len())
+        };
+        let upload = desk.begin(request).await.expect("begun");
+        for (at, piece) in case.bytes.chunks(PIECE).enumerate() {
+            let added = desk.add(&upload.id, at * PIECE, piece).await;
+            added.expect("added");
+        }
+        let refusal = desk.finish(&upload.id).await.expect_err(case.name);
+        assert_eq!(reason(&refusal), case.reason, "{}: {refusal:?}", case.name);
+        assert!(
+            refusal.message().contains(case.shows),
+            "{}: {refusal:?}",
+            case.name
+        );
+        desk.cancel(&upload.id).await;
+        assert_eq!(everything(server.directory.path()), before, "{}", case.name);
+    }
+}
+
+/// Every workspace, and what is in it.
+fn everything(data: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![data.join("workspaces")];
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                left.push(path.clone());
+            }
+            // What is prepared for things to come may stay.
+            let is_empty_place = ["uploads", "staging"]
+                .iter()
+                .any(|name| path.ends_with(name));
+            if !is_empty_place {
+                found.insert(path.clone(), fs::read(path).ok());
+            }
+        }
+    }
+    found
 }
 
 #[tokio::test]
