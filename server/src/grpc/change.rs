@@ -44,6 +44,14 @@ impl ChangeService for Service {
         answer(self.sets(caller, request.into_inner()).await)
     }
 
+    async fn get_change_set(
+        &self,
+        request: Request<proto::GetChangeSetRequest>,
+    ) -> Answer<proto::GetChangeSetResponse> {
+        let caller = principal(&request);
+        answer(self.set(caller, request.into_inner()).await)
+    }
+
     async fn list_changes(
         &self,
         request: Request<proto::ListChangesRequest>,
@@ -110,6 +118,20 @@ impl Service {
         Ok(proto::ListChangeSetsResponse {
             change_sets: rows.into_iter().map(encode).collect::<Result<_, _>>()?,
             next_page_token,
+        })
+    }
+
+    async fn set(
+        &self,
+        caller: Option<Principal>,
+        request: proto::GetChangeSetRequest,
+    ) -> Result<proto::GetChangeSetResponse, Error> {
+        let permit = self.may_read(caller, &request.workspace_id).await?;
+        let id = ChangeSetId(decode::id(&request.change_set_id, "change set")?);
+        let row = self.0.database.change_set(permit.workspace, id).await?;
+        let row = row.ok_or(Error::NotFound("change set"))?;
+        Ok(proto::GetChangeSetResponse {
+            change_set: Some(encode(row)?),
         })
     }
 

@@ -446,6 +446,18 @@ async fn scopes_of_others_are_not_found() {
         let refused = desk.user.changes().list_changes(request).await;
         assert_eq!(refused.expect_err("refused").code(), Code::NotFound);
     }
+    let get = |workspace: &str| {
+        let request = proto::GetChangeSetRequest {
+            workspace_id: workspace.to_owned(),
+            change_set_id: ended.change_set_id.clone(),
+        };
+        let mut changes = desk.user.changes();
+        async move { changes.get_change_set(request).await }
+    };
+    let foreign = get(&other).await.expect_err("refused");
+    assert_eq!(foreign.code(), Code::NotFound);
+    let own = get(&desk.workspace).await.expect("it").into_inner();
+    assert_eq!(own.change_set, desk.sets().await.pop());
     let missing = desk.diff(&set_of(&ended), "not/there").await;
     assert_eq!(missing.expect_err("refused").code(), Code::NotFound);
 }

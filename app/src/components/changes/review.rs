@@ -14,9 +14,6 @@ use crate::{
 /// Number of files that are listed at once.
 const PAGE: i32 = 500;
 
-/// Number of the latest change sets among which the one that is shown is looked for.
-const SETS: i32 = 200;
-
 /// Below this the list and the file do not fit beside each other.
 const NARROW: &str = "(max-width: 760px)";
 
@@ -175,17 +172,12 @@ async fn about(address: Option<Address>) -> About {
 }
 
 async fn change_set(workspace_id: &str, id: &str) -> Option<pb::ChangeSet> {
-    let request = pb::ListChangeSetsRequest {
+    let request = pb::GetChangeSetRequest {
         workspace_id: workspace_id.to_owned(),
-        page_size: SETS,
-        ..Default::default()
+        change_set_id: id.to_owned(),
     };
-    let page = api::changes()
-        .list_change_sets(request)
-        .await
-        .ok()?
-        .into_inner();
-    page.change_sets.into_iter().find(|set| set.id == id)
+    let answer = api::changes().get_change_set(request).await.ok()?;
+    answer.into_inner().change_set
 }
 
 async fn files(

@@ -34,6 +34,12 @@ pub const METHODS: &[Method] = &[
             ..Default::default()
         })
     }),
+    ("ChangeService/GetChangeSet", Allowed::Viewers, |place| {
+        one(proto::GetChangeSetRequest {
+            workspace_id: place.workspace.clone(),
+            change_set_id: place.change_set.clone(),
+        })
+    }),
     ("ChangeService/ListChanges", Allowed::Viewers, |place| {
         one(proto::ListChangesRequest {
             workspace_id: place.workspace.clone(),
