@@ -24,6 +24,9 @@ async fn the_doctor_tells_what_an_agent_will_find() {
         Outcome::Ok,
         "{checks:#?}"
     );
+    for name in ["Landlock", "limit memory", "limit processes", "limit file"] {
+        assert_eq!(named(&checks, name).outcome, Outcome::Ok, "{checks:#?}");
+    }
     for program in ["bash inside", "cargo inside", "rustc inside"] {
         let check = named(&checks, program);
         assert_eq!(check.outcome, Outcome::Ok, "{check:?}");

@@ -1,13 +1,14 @@
 //! Says whether the sandbox works on this machine, and if not, what to do about it.
 
-use std::fs;
+mod machine;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::{Sandbox, SandboxConfig, SandboxMode, Task, probe};
+use super::{Limit, Sandbox, SandboxConfig, SandboxMode, Task, probe};
 
 const TIME_MAX: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -71,11 +72,15 @@ impl Check {
 /// Looks at everything the sandbox depends on, and at what an agent finds inside.
 pub async fn doctor(config: &SandboxConfig) -> Vec<Check> {
     let mut checks = vec![bubblewrap(config).await];
-    checks.extend(user_namespaces());
+    checks.extend(machine::checks(Path::new("/")));
     checks.extend(config.ro_binds.iter().map(|bind| read_only_bind(bind)));
     match Sandbox::start(config.clone()).await {
         Ok(sandbox) => {
             checks.push(sandbox_check(config.mode));
+            if config.mode == SandboxMode::Required {
+                checks.push(second_lock(&sandbox).await);
+                checks.extend(limits(config, &sandbox).await);
+            }
             checks.extend(programs(&sandbox).await);
         }
         Err(why) => {
@@ -115,31 +120,6 @@ async fn version_of(program: PathBuf) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// The settings by which kernels and distributions forbid user namespaces. One that does not exist
-/// forbids nothing.
-fn user_namespaces() -> Vec<Check> {
-    let settings = [
-        ("kernel.unprivileged_userns_clone", "0", "1"),
-        ("user.max_user_namespaces", "0", "15000"),
-        ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
-    ];
-    let checks = settings.map(|(name, forbidding, allowing)| setting(name, forbidding, allowing));
-    checks.into_iter().flatten().collect()
-}
-
-fn setting(name: &str, forbidding: &str, allowing: &str) -> Option<Check> {
-    let value = fs::read_to_string(Path::new("/proc/sys").join(name.replace('.', "/"))).ok()?;
-    let check = Check::ok(name, value.trim());
-    if value.trim() != forbidding {
-        return Some(check);
-    }
-    let fix = format!(
-        "If the sandbox does not work: `sysctl -w {name}={allowing}`, or a profile that allows \
-        bubblewrap user namespaces."
-    );
-    Some(check.not(Outcome::Warn, &fix))
-}
-
 fn read_only_bind(bind: &Path) -> Check {
     let check = Check::ok("read-only directory", bind.display().to_string());
     if bind.exists() {
@@ -160,6 +140,43 @@ fn sandbox_check(mode: SandboxMode) -> Check {
                 "Set the sandbox to `required`, unless this machine is one big sandbox itself.",
             ),
     }
+}
+
+/// Whether Landlock holds inside: the mounts alone would let this file be written.
+async fn second_lock(sandbox: &Sandbox) -> Check {
+    const SCRIPT: &str = "(echo 0 > /proc/self/coredump_filter) 2>/dev/null || echo locked";
+    let answer = answer_inside(sandbox, SCRIPT.to_owned()).await;
+    if answer.as_deref() == Some("locked\n") {
+        return Check::ok("Landlock", "a second lock on files");
+    }
+    Check::ok("Landlock", "missing: mounts alone protect files").not(
+        Outcome::Warn,
+        "Use a kernel of 5.13 or later that has `landlock` among its `lsm=` modules.",
+    )
+}
+
+/// Which limits hold, and who sees to them.
+async fn limits(config: &SandboxConfig, sandbox: &Sandbox) -> Vec<Check> {
+    let counted = answer_inside(sandbox, "ulimit -u".to_owned()).await;
+    let counted = counted.and_then(|most| most.trim().parse::<u64>().ok());
+    let counts = counted.is_some_and(|most| most < 2 * config.limits.processes);
+    let by_kernel = counts && !rustix::process::geteuid().is_root();
+    let watched = [
+        Limit::Memory,
+        Limit::Processes,
+        Limit::DiskBytes,
+        Limit::DiskEntries,
+    ];
+    let watched = watched.map(|limit| {
+        let who = match limit {
+            Limit::Processes if by_kernel => "watched, and limited by the kernel",
+            _ => "watched",
+        };
+        let what = config.limits.describe(limit);
+        Check::ok(format!("limit {limit}"), format!("{what}, {who}"))
+    });
+    let file = Check::ok("limit file", "8192 MiB, limited by the kernel");
+    watched.into_iter().chain([file]).collect()
 }
 
 async fn programs(sandbox: &Sandbox) -> Vec<Check> {
