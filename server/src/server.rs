@@ -6,7 +6,7 @@ use std::{collections::HashSet, fs::File, net::SocketAddr, sync::Arc, time::Dura
 use anyhow::Context as _;
 use membrane_agent::{
     egress::EgressGuard,
-    sandbox::{Sandbox, Unavailable},
+    sandbox::{Sandbox, SandboxState, Unavailable},
 };
 use membrane_proto::v1::EndReason;
 use membrane_scripted::Scenario;
@@ -255,7 +255,14 @@ async fn open_vault(config: &Config, database: &Database) -> anyhow::Result<Vaul
 /// refuses sessions.
 async fn start_sandbox(config: &Config) -> Sandbox {
     match Sandbox::start(config.sandbox.clone()).await {
-        Ok(sandbox) => sandbox,
+        Ok(sandbox) => {
+            if sandbox.state() == SandboxState::Disabled {
+                tracing::warn!(
+                    "the sandbox is switched off: agents have the rights of this server's user"
+                );
+            }
+            sandbox
+        }
         Err(unavailable) => {
             let Unavailable { reason, fix } = &unavailable;
             tracing::error!(sandbox.reason = %reason, sandbox.fix = %fix, "the sandbox is not available: sessions will be refused");
