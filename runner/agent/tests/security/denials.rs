@@ -200,3 +200,31 @@ if __name__ == "__main__":
     assert!(said.starts_with("works\n1\n"), "{said}");
     assert!(said.contains("same\n"), "{said}");
 }
+
+/// The same for Node.js: threads, children with a channel, sockets, and its package manager.
+#[tokio::test]
+async fn what_node_and_npm_need_is_allowed() {
+    let scene = Scene::new().await;
+    let program = r#"
+const { fork, execFileSync } = require("child_process");
+const { Worker } = require("worker_threads");
+const net = require("net");
+if (process.send) { process.send("from the child"); process.disconnect(); return; }
+const child = new Promise(done => fork(__filename).on("message", done));
+const worker = new Promise(done => new Worker("require('worker_threads').parentPort.postMessage('from the worker')", { eval: true }).on("message", done));
+const socket = new Promise(done => {
+    const server = net.createServer(peer => { peer.end("from the socket"); server.close(); });
+    server.listen("/tmp/node-socket", () => net.connect("/tmp/node-socket").on("data", data => done(String(data))));
+});
+Promise.all([child, worker, socket]).then(said => console.log(said.join(", "), require("os").networkInterfaces().lo.length > 0));
+"#;
+    scene.put("program.js", program);
+    let said = scene
+        .bash("node program.js && npm init -y >/dev/null && npm pack --silent")
+        .await;
+    assert!(
+        said.starts_with("from the child, from the worker, from the socket true\n"),
+        "{said}"
+    );
+    assert!(said.contains(".tgz\n(Exit code 0.)"), "{said}");
+}
