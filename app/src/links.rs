@@ -18,8 +18,10 @@ pub fn followed(event: &MouseEvent) -> Option<String> {
     let address = link.get_attribute("href").unwrap_or_default();
     event.prevent_default();
     if address.starts_with('#') {
-        let here = window().location().pathname().unwrap_or_default();
-        return Some(here + &address);
+        let location = window().location();
+        let here = location.pathname().unwrap_or_default();
+        let query = location.search().unwrap_or_default();
+        return Some(here + &query + &address);
     }
     Some(address)
 }

@@ -1,6 +1,7 @@
 //! Markdown to HTML for what people and agents write. The HTML is written here and not by the
 //! parser's own writer, so that nothing but what is listed below can reach the page: no raw HTML,
-//! no image (it would be a request to somewhere), no link but to the web or to mail.
+//! no image from elsewhere (it would be a request to there), no link but to the web, to mail and,
+//! in a file of a workspace, to its other files.
 
 use std::fmt::Write as _;
 
@@ -13,11 +14,12 @@ use comrak::{
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::format::escape;
+use crate::{format::escape, path};
 
-/// Renders Markdown as HTML that is safe to insert.
+/// Renders Markdown as HTML that is safe to insert. `place` is where a file's Markdown stands: the
+/// id of its workspace, a slash, and its directory; empty for what is in no file.
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen)]
-pub fn render(source: &str) -> String {
+pub fn render(source: &str, place: &str) -> String {
     let arena = Arena::new();
     let mut options = Options::default();
     options.extension.table = true;
@@ -29,14 +31,14 @@ pub fn render(source: &str) -> String {
     // Not recursive: nesting is chosen by whoever wrote the text.
     for edge in document.traverse() {
         match edge {
-            NodeEdge::Start(node) => open(&mut html, node),
-            NodeEdge::End(node) => close(&mut html, node),
+            NodeEdge::Start(node) => open(&mut html, node, place),
+            NodeEdge::End(node) => close(&mut html, node, place),
         }
     }
     html
 }
 
-fn open(html: &mut String, node: Node<'_>) {
+fn open(html: &mut String, node: Node<'_>, place: &str) {
     match &node.data.borrow().value {
         NodeValue::BlockQuote => html.push_str("<blockquote>"),
         NodeValue::List(list) => open_list(html, list),
@@ -73,12 +75,15 @@ fn open(html: &mut String, node: Node<'_>) {
         NodeValue::Emph => html.push_str("<em>"),
         NodeValue::Strong => html.push_str("<strong>"),
         NodeValue::Strikethrough => html.push_str("<del>"),
-        NodeValue::Link(link) | NodeValue::Image(link) => open_link(html, link),
+        NodeValue::Image(link) if beside(place, &link.url).is_some() => {
+            open_image(html, link, place)
+        }
+        NodeValue::Link(link) | NodeValue::Image(link) => open_link(html, link, place),
         _ => {}
     }
 }
 
-fn close(html: &mut String, node: Node<'_>) {
+fn close(html: &mut String, node: Node<'_>, place: &str) {
     match &node.data.borrow().value {
         NodeValue::BlockQuote => html.push_str("</blockquote>"),
         NodeValue::List(list) if list.list_type == ListType::Ordered => html.push_str("</ol>"),
@@ -96,22 +101,15 @@ fn close(html: &mut String, node: Node<'_>) {
         NodeValue::Emph => html.push_str("</em>"),
         NodeValue::Strong => html.push_str("</strong>"),
         NodeValue::Strikethrough => html.push_str("</del>"),
-        NodeValue::Link(link) => {
-            html.push_str(if web_address(&link.url) {
-                "</a>"
-            } else {
-                "</span>"
-            });
+        NodeValue::Image(link) if beside(place, &link.url).is_some() => {
+            html.push_str("</span></span>");
         }
+        NodeValue::Link(link) => close_link(html, link, place),
         NodeValue::Image(link) => {
             if node.first_child().is_none() {
                 escape(&link.url, html);
             }
-            html.push_str(if web_address(&link.url) {
-                "</a>"
-            } else {
-                "</span>"
-            });
+            close_link(html, link, place);
         }
         _ => {}
     }
@@ -127,8 +125,33 @@ fn open_list(html: &mut String, list: &NodeList) {
     }
 }
 
-fn open_link(html: &mut String, link: &NodeLink) {
-    if web_address(&link.url) {
+/// The workspace and the path of what stands beside a file.
+fn beside<'a>(place: &'a str, url: &str) -> Option<(&'a str, String)> {
+    let (workspace_id, directory) = place.split_once('/')?;
+    Some((workspace_id, path::resolve(directory, url)?))
+}
+
+/// A picture of the same workspace. What is said in its place can have markup, so it is text beside
+/// it.
+fn open_image(html: &mut String, link: &NodeLink, place: &str) {
+    if let Some((workspace_id, path)) = beside(place, &link.url) {
+        html.push_str("<span class=\"md-image\"><img loading=\"lazy\" alt=\"\" src=\"");
+        escape(&path::raw(workspace_id, &path), html);
+        html.push_str("\"><span class=\"for-readers\">");
+    }
+}
+
+fn close_link(html: &mut String, link: &NodeLink, place: &str) {
+    let is_link = web_address(&link.url) || beside(place, &link.url).is_some();
+    html.push_str(if is_link { "</a>" } else { "</span>" });
+}
+
+fn open_link(html: &mut String, link: &NodeLink, place: &str) {
+    if let Some((workspace_id, path)) = beside(place, &link.url) {
+        html.push_str("<a href=\"");
+        escape(&path::address(workspace_id, &path), html);
+        html.push_str("\">");
+    } else if web_address(&link.url) {
         html.push_str("<a rel=\"noopener noreferrer nofollow\" target=\"_blank\" href=\"");
         escape(&link.url, html);
         html.push_str("\">");
@@ -200,7 +223,11 @@ fn web_address(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::render;
+    use super::render as render_at;
+
+    fn render(source: &str) -> String {
+        render_at(source, "")
+    }
 
     #[test]
     fn markup_in_the_text_stays_text() {
@@ -229,6 +256,20 @@ mod tests {
         let html = render("![a picture](https://example.com/a.png) ![](https://example.com/b.png)");
         assert!(!html.contains("<img"));
         assert!(html.contains(">a picture</a>") && html.contains(">https://example.com/b.png</a>"));
+    }
+
+    #[test]
+    fn a_file_shows_and_links_what_is_in_its_workspace_alone() {
+        let html = render_at(
+            "![*a* <b>](img/a.png) ![](https://example.com/b.png) ![](../../c.png) [d](../d.md) \
+             [e](javascript:x)",
+            "w/docs",
+        );
+        assert_eq!(html.matches("<img").count(), 1);
+        assert!(html.contains("src=\"/workspaces/w/files/raw?path=docs%2Fimg%2Fa.png\""));
+        assert!(html.contains("<em>a</em> &lt;b&gt;</span></span>"));
+        assert!(html.contains("<a href=\"/workspaces/w/files/d.md\">d</a>"));
+        assert!(html.contains("<span class=\"md-path\" title=\"javascript:x\">e</span>"));
     }
 
     #[test]

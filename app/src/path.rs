@@ -80,6 +80,35 @@ pub fn from_address(address: &str) -> String {
     path
 }
 
+/// Whether the address of an entry's page asks for its source.
+pub fn wants_source(query: &leptos_router::params::ParamsMap) -> bool {
+    query.get_str("view") == Some("source")
+}
+
+/// What a document in a directory means by an address without a host, as long as it stays in the
+/// workspace. A leading slash means the top.
+pub fn resolve(directory: &str, address: &str) -> Option<String> {
+    let address = address.split(['?', '#']).next()?;
+    let first = address.split('/').next()?;
+    if address.is_empty() || address.starts_with("//") || first.contains(':') {
+        return None;
+    }
+    let mut parts: Vec<String> = match address.starts_with('/') {
+        true => Vec::new(),
+        false => directory.split('/').map(str::to_owned).collect(),
+    };
+    parts.retain(|part| !part.is_empty());
+    for part in address.split('/') {
+        match decode(part).as_str() {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part if part.contains(['/', '\0']) => return None,
+            part => parts.push(spelled(part)),
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
 /// Where the bytes of a file are.
 pub fn raw(workspace_id: &str, path: &str) -> String {
     download("raw", workspace_id, path)
@@ -204,6 +233,28 @@ mod tests {
         assert_eq!(edit_address("w", "raw/é"), "/workspaces/w/edit/raw/%C3%A9");
         assert_eq!(address("w", "a/raw"), "/workspaces/w/files/a/raw");
         assert_eq!(raw("w", "a/b c"), "/workspaces/w/files/raw?path=a%2Fb%20c");
+    }
+
+    #[test]
+    fn a_document_means_what_is_beside_it_and_nothing_outside() {
+        for (address, expected) in [
+            ("a.png", Some("docs/a.png")),
+            ("./img/a%20b.png?raw#x", Some("docs/img/a b.png")),
+            ("../a.png", Some("a.png")),
+            ("/img/a.png", Some("img/a.png")),
+            ("a\\b", Some("docs/a\\\\b")),
+            ("../../a.png", None),
+            ("%2e%2e/%2e%2e/a", None),
+            ("a%2f..%2f..%2fb", None),
+            ("https://example.com/a.png", None),
+            ("//example.com/a.png", None),
+            ("javascript:alert(1)", None),
+            ("data:image/png;base64,", None),
+            ("#part", None),
+            ("..", None),
+        ] {
+            assert_eq!(resolve("docs", address).as_deref(), expected, "{address}");
+        }
     }
 
     #[test]

@@ -7,16 +7,16 @@ use leptos::prelude::*;
 #[cfg(not(feature = "markdown"))]
 pub use fetched::Renderer;
 
-/// The HTML of Markdown that may change.
+/// The HTML of Markdown that may change, and that stands at this place; see [`crate::markdown`].
 #[cfg(feature = "markdown")]
-pub fn html(source: Signal<String>) -> impl Fn() -> String + Send + 'static {
-    move || source.with(|source| crate::markdown::render(source))
+pub fn html(source: Signal<String>, place: String) -> impl Fn() -> String + Send + 'static {
+    move || source.with(|source| crate::markdown::render(source, &place))
 }
 
-/// The HTML of Markdown that may change.
+/// The HTML of Markdown that may change, and that stands at this place; see `markdown`.
 #[cfg(not(feature = "markdown"))]
-pub fn html(source: Signal<String>) -> impl FnMut() -> String + Send + 'static {
-    fetched::html(source)
+pub fn html(source: Signal<String>, place: String) -> impl FnMut() -> String + Send + 'static {
+    fetched::html(source, place)
 }
 
 #[cfg(not(feature = "markdown"))]
@@ -72,14 +72,17 @@ mod fetched {
         }
 
         /// Markdown as HTML, if the renderer is there; tracked.
-        fn render(self, source: &str) -> Option<String> {
+        fn render(self, source: &str, place: &str) -> Option<String> {
             let render = self.render.get()?;
-            let html = render.call1(&JsValue::NULL, &source.into());
+            let html = render.call2(&JsValue::NULL, &source.into(), &place.into());
             html.ok()?.as_string()
         }
     }
 
-    pub(super) fn html(source: Signal<String>) -> impl FnMut() -> String + Send + 'static {
+    pub(super) fn html(
+        source: Signal<String>,
+        place: String,
+    ) -> impl FnMut() -> String + Send + 'static {
         let renderer = use_context::<Renderer>();
         if let Some(renderer) = renderer {
             renderer.want();
@@ -93,7 +96,7 @@ mod fetched {
                 return String::new();
             }
             source.with(|source| {
-                let html = renderer.and_then(|renderer| renderer.render(source));
+                let html = renderer.and_then(|renderer| renderer.render(source, &place));
                 html.unwrap_or_else(|| plain(source))
             })
         }

@@ -90,7 +90,7 @@ test('the tree is worked by keys', async () => {
   await press('R', 'README.md');
   await press('Enter', 'README.md');
   await page.waitForURL(at('/README.md'));
-  await page.locator('.lines').getByText('# Read me').waitFor();
+  await page.locator('.file-document').getByRole('heading', { name: 'Read me' }).waitFor();
   await view.close();
 });
 
@@ -191,6 +191,29 @@ test('everything can be read without scripts', async () => {
   await view.close();
 });
 
+test('what somebody else does is seen at once, in the list and in the tree', async () => {
+  const id = await server.newWorkspace('Shared');
+  await write(server, id, 'src/main.rs', mainRs);
+  const { view, page, list } = await open('/src', id);
+  await link(list, 'main.rs').waitFor();
+  await write(server, id, 'src/lib.rs', '');
+  await link(list, 'lib.rs').waitFor();
+  await page.getByRole('treeitem', { name: 'lib.rs' }).waitFor();
+  // In a directory that is only open in the tree, too.
+  await write(server, id, 'README.md', '');
+  await page.getByRole('treeitem', { name: 'README.md' }).waitFor();
+  await server.rpc('FileService/DeleteFile', { workspaceId: id, path: 'src/main.rs' });
+  await link(list, 'main.rs').waitFor({ state: 'detached' });
+  // A name that is being typed is not taken away, and what came meanwhile comes afterwards.
+  await page.getByRole('button', { name: 'New file' }).click();
+  await page.getByLabel('Name of the new file').fill('mine.rs');
+  await write(server, id, 'src/theirs.rs', '');
+  await page.keyboard.press('Enter');
+  await link(list, 'mine.rs').waitFor();
+  await link(list, 'theirs.rs').waitFor();
+  await view.close();
+});
+
 test('a tool call leads to its file', async () => {
   const id = await server.newWorkspace('Agents', { permissionMode: 'PERMISSION_MODE_BYPASS_PERMISSIONS' });
   const session = await server.newSession(id);
@@ -205,6 +228,6 @@ test('a tool call leads to its file', async () => {
     assert.match(await file.getAttribute('href'), new RegExp(`/workspaces/${id}/files/notes\\.md`));
   }
   await view.page.locator('a.file-link').first().click();
-  await view.page.locator('.lines').getByText('# Notes').waitFor();
+  await view.page.locator('.file-document').getByRole('heading', { name: 'Notes' }).waitFor();
   await view.close();
 });

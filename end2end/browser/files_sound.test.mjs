@@ -67,6 +67,8 @@ test('a directory with very many entries scrolls to its end', async () => {
 
 const looked = {
   top: '', hostile: '/hostile', text: '/src/main.rs#L7', image: '/logo.png', other: '/data.bin',
+  document: '/src/deep/shown/guide.md', notebook: '/src/deep/shown/notes.ipynb',
+  table: '/src/deep/shown/people.csv', pdf: '/src/deep/shown/paper.pdf',
 };
 
 for (const { name: on, ...options } of looks) {

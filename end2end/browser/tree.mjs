@@ -25,6 +25,32 @@ export const mainRs = [
   '    let name = env::args().nth(1);', '    println!("Hello <b>{}</b>", name.unwrap_or_default());', '}', '',
 ].join('\n');
 
+const guide = [
+  '# A guide', '', 'With *words*, `code` and [a file](../../main.rs).', '', '![A pixel](pixel.png)', '',
+  '```rust', 'fn main() {}', '```', '', '| a | b |', '|---|---|', '| 1 | 2 |', '',
+].join('\n');
+
+const people = ['name,city,born', '"Lovelace, Ada",London,1815', 'Noether,Erlangen,1882,extra', 'Turing', ''].join('\n');
+
+const notebook = JSON.stringify({
+  nbformat: 4,
+  metadata: { language_info: { name: 'python' } },
+  cells: [
+    { cell_type: 'markdown', source: ['# Findings\n', 'What *was* seen.'] },
+    {
+      cell_type: 'code', execution_count: 1, source: ['# A sum\n', 'total = sum(range(10))\n', 'print(total)'],
+      outputs: [{ output_type: 'stream', text: ['45\n'] }],
+    },
+    {
+      cell_type: 'code', execution_count: 2, source: 'plot()', outputs: [
+        { output_type: 'display_data', data: { 'image/png': PIXEL } },
+        { output_type: 'display_data', data: { 'text/html': '<b>bold</b>' } },
+        { output_type: 'error', ename: 'ValueError', evalue: 'no', traceback: ['\u001b[31mTraceback\u001b[0m'] },
+      ],
+    },
+  ],
+});
+
 /** Writes a file over the API. */
 export function write(server, workspaceId, path, content, encoding = 'utf8') {
   const bytes = Buffer.from(content, encoding).toString('base64');
@@ -42,6 +68,11 @@ export async function filledFiles(server, name = 'Files of all kinds') {
   await write(server, workspace, 'data.bin', '\0\x01\x02');
   await write(server, workspace, 'empty.txt', '');
   await write(server, workspace, 'raw', 'A file whose address is taken.\n');
+  await write(server, workspace, 'src/deep/shown/notes.ipynb', notebook);
+  await write(server, workspace, 'src/deep/shown/people.csv', people);
+  await write(server, workspace, 'src/deep/shown/guide.md', guide);
+  await write(server, workspace, 'src/deep/shown/paper.pdf', '%PDF-1.4\n');
+  await write(server, workspace, 'src/deep/shown/pixel.png', PIXEL, 'base64');
   for (const name of hostile) await write(server, workspace, `hostile/${name}`, 'harmless\n');
   return workspace;
 }

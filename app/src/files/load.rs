@@ -5,20 +5,19 @@ use std::sync::Arc;
 use membrane_proto::v1 as pb;
 use serde::{Deserialize, Serialize};
 
-use super::tree::{Directories, Directory};
+use super::{
+    content::Content,
+    tree::{Directories, Directory},
+};
 use crate::{
     api::{self, ApiError, Wire},
-    format, path,
+    path,
 };
 
 /// Entries of the first page of a directory.
 const FIRST_PAGE: i32 = 500;
 /// Entries of each page after it, which is as many as the server gives.
 const NEXT_PAGES: i32 = 2_000;
-/// Largest text that is shown, in bytes.
-const MAX_TEXT: i64 = 1 << 20;
-/// What browsers show as an image.
-const IMAGES: [&str; 8] = ["avif", "bmp", "gif", "ico", "jpeg", "jpg", "png", "webp"];
 
 /// What is shown beside the tree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,23 +49,6 @@ impl Shown {
     }
 }
 
-/// How a file is shown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Content {
-    /// As text.
-    Text {
-        /// Its lines as HTML. They don't travel inside the page, which has them already.
-        #[serde(skip)]
-        html: String,
-        /// Number of its lines.
-        lines: u32,
-    },
-    /// As an image.
-    Image,
-    /// Not at all.
-    None,
-}
-
 /// What a page is rendered with, and goes on from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Loaded {
@@ -95,8 +77,13 @@ impl From<pb::ListFilesResponse> for Directory {
     }
 }
 
-/// Reads an entry, and of the directories above it those that are not known.
-pub async fn load(workspace_id: String, path: String, known: impl Fn(&str) -> bool) -> Loaded {
+/// Reads an entry, or its source, and of the directories above it those that are not known.
+pub async fn load(
+    workspace_id: String,
+    path: String,
+    source: bool,
+    known: impl Fn(&str) -> bool,
+) -> Loaded {
     let mut pages = Vec::new();
     for above in path::ancestors(&path) {
         if !known(above)
@@ -105,7 +92,7 @@ pub async fn load(workspace_id: String, path: String, known: impl Fn(&str) -> bo
             pages.push((above.to_owned(), Wire(page)));
         }
     }
-    let shown = match entry(workspace_id, path.clone()).await {
+    let shown = match entry(workspace_id, path.clone(), source).await {
         Ok(Entry::Directory(page)) => {
             pages.push((path.clone(), Wire(page)));
             Shown::Directory(path)
@@ -121,7 +108,7 @@ enum Entry {
     File(pb::File, Content),
 }
 
-async fn entry(workspace_id: String, path: String) -> Result<Entry, ApiError> {
+async fn entry(workspace_id: String, path: String, source: bool) -> Result<Entry, ApiError> {
     if path.is_empty() {
         let page = page(workspace_id, path, String::new()).await?;
         return Ok(Entry::Directory(page));
@@ -140,62 +127,37 @@ async fn entry(workspace_id: String, path: String) -> Result<Entry, ApiError> {
             return Ok(Entry::Directory(page?));
         }
     }
-    let content = content(workspace_id, &file).await?;
+    let content = content(workspace_id, &file, source).await?;
     Ok(Entry::File(file, content))
 }
 
-async fn content(workspace_id: String, file: &pb::File) -> Result<Content, ApiError> {
-    let is_regular = file.kind() == pb::FileKind::File;
-    let extension = file.path.rsplit_once('.').map_or("", |(_, last)| last);
-    if is_regular && IMAGES.contains(&extension.to_ascii_lowercase().as_str()) {
-        return Ok(Content::Image);
-    }
-    if file.kind() == pb::FileKind::Special || file.size > MAX_TEXT {
+async fn content(workspace_id: String, file: &pb::File, source: bool) -> Result<Content, ApiError> {
+    if file.kind() == pb::FileKind::Special {
         return Ok(Content::None);
     }
-    let bytes = match read(workspace_id, file.path.clone()).await {
-        Ok(bytes) => bytes,
+    match preview(workspace_id, file.path.clone(), source, String::new()).await {
+        Ok(preview) => Ok(Content::of(preview)),
         // A link may lead nowhere, or out.
-        Err(_) if !is_regular => return Ok(Content::None),
-        Err(error) => return Err(error),
-    };
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let text = text.filter(|text| !text.contains('\0'));
-    Ok(text.map_or(Content::None, |text| lines(&text)))
+        Err(_) if file.kind() != pb::FileKind::File => Ok(Content::None),
+        Err(error) => Err(error),
+    }
 }
 
-/// A file's bytes, unless there are too many.
-async fn read(workspace_id: String, path: String) -> Result<Option<Vec<u8>>, ApiError> {
-    let request = pb::ReadFileRequest {
+/// What can be shown of a file, from a page token on.
+pub async fn preview(
+    workspace_id: String,
+    path: String,
+    source: bool,
+    page_token: String,
+) -> Result<pb::Preview, ApiError> {
+    let request = pb::GetPreviewRequest {
         workspace_id,
         path,
-        length: MAX_TEXT + 1,
-        ..Default::default()
+        source,
+        page_token,
     };
-    let mut parts = api::files().read_file(request).await?.into_inner();
-    let mut bytes = Vec::new();
-    while let Some(part) = parts.message().await? {
-        if let Some(pb::read_file_response::Part::Data(data)) = part.part {
-            bytes.extend_from_slice(&data);
-        }
-    }
-    Ok((bytes.len() as i64 <= MAX_TEXT).then_some(bytes))
-}
-
-/// Text as numbered lines of HTML, each with an address. Not as views, of which there would be very
-/// many.
-fn lines(text: &str) -> Content {
-    let mut html = String::with_capacity(text.len() * 2);
-    let mut count = 0;
-    for line in text.lines() {
-        count += 1;
-        html.push_str(&format!(
-            "<div class=\"line\" id=\"L{count}\"><a href=\"#L{count}\">{count}</a><code>"
-        ));
-        format::escape(line, &mut html);
-        html.push_str("</code></div>");
-    }
-    Content::Text { html, lines: count }
+    let answer = api::files().get_preview(request).await?.into_inner();
+    answer.preview.ok_or_else(ApiError::incomplete)
 }
 
 /// One page of a directory.
@@ -233,22 +195,5 @@ pub async fn directory(workspace_id: String, path: String, wanted: usize) -> Dir
         if directory.next.is_empty() || directory.files.len() >= wanted {
             return directory;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Content, lines};
-
-    #[test]
-    fn text_becomes_lines_that_can_not_break_out() {
-        let Content::Text { html, lines } = lines("a <b>\r\n\n</code>\"\n") else {
-            panic!("it is text");
-        };
-        assert_eq!(lines, 3);
-        assert!(html.starts_with(
-            "<div class=\"line\" id=\"L1\"><a href=\"#L1\">1</a><code>a &lt;b&gt;</code></div>"
-        ));
-        assert!(html.contains("id=\"L3\"><a href=\"#L3\">3</a><code>&lt;/code&gt;&quot;</code>"));
     }
 }

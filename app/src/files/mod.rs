@@ -9,17 +9,20 @@ use membrane_proto::v1 as pb;
 use crate::{api::ApiError, components::toasts::Toasts, path};
 
 mod attachments;
+mod content;
 mod drop;
 mod load;
 mod operations;
 mod send;
 pub mod tree;
 pub mod uploads;
+mod watch;
 pub mod window;
 
 pub use attachments::{Attached, Attachments};
+pub use content::{Cell, Content, Part};
 pub use drop::{dropped, walk};
-pub use load::{Content, Loaded, Shown, load};
+pub use load::{Loaded, Shown, load, preview};
 use tree::{Directories, Directory};
 
 /// What somebody is about to do in the list of a directory.
@@ -64,10 +67,12 @@ pub struct Files {
     /// Why the last thing that was done has failed.
     pub problem: RwSignal<Option<ApiError>>,
     go: Callback<String>,
-    /// The path that was asked for last.
-    wanted: StoredValue<String>,
+    /// What was asked for last.
+    wanted: StoredValue<(String, bool)>,
     /// Directories whose next page is on its way.
     reading: StoredValue<HashSet<String>>,
+    /// Directories that have changed and are not read again yet.
+    stale: StoredValue<HashSet<String>>,
     toasts: Toasts,
 }
 
@@ -91,6 +96,7 @@ impl Files {
             go,
             wanted: StoredValue::default(),
             reading: StoredValue::default(),
+            stale: StoredValue::default(),
             toasts: expect_context(),
         }
     }
@@ -113,19 +119,19 @@ impl Files {
         })
     }
 
-    /// Shows another entry, and opens the tree down to it.
-    pub fn show(self, path: String) {
+    /// Shows another entry, or its source, and opens the tree down to it.
+    pub fn show(self, path: String, source: bool) {
         self.task.set(Task::None);
         self.problem.set(None);
-        self.wanted.set_value(path.clone());
+        self.wanted.set_value((path.clone(), source));
         spawn_local(async move {
             let id = self.workspace_id.get_value();
-            let asked = path.clone();
+            let asked = (path.clone(), source);
             let known = |path: &str| {
                 let known = self.known(path);
                 known.is_some_and(|known| known.problem.is_none())
             };
-            let loaded = load(id, path, known).await;
+            let loaded = load(id, path, source, known).await;
             // Answers may overtake each other.
             if self.wanted.try_get_value() != Some(asked) {
                 return;

@@ -17,12 +17,15 @@ use crate::{
 #[component]
 pub fn FilesPage() -> impl IntoView {
     let place = expect_context::<Place>();
-    let pathname = use_location().pathname;
+    let location = use_location();
     let first = Resource::new(
         move || place.workspace_id.get().unwrap_or_default(),
         move |id| {
-            let path = pathname.with_untracked(|address| path::from_address(address));
-            api::fit(async move { load(id, path, |_| false).await })
+            let path = location
+                .pathname
+                .with_untracked(|address| path::from_address(address));
+            let source = location.query.with_untracked(path::wants_source);
+            api::fit(async move { load(id, path, source, |_| false).await })
         },
     );
     view! {

@@ -108,7 +108,7 @@ fn directory_actions(files: Files, path: String) -> AnyView {
 fn file_actions(files: Files, file: pb::File, content: &Content) -> AnyView {
     let kind = file.kind();
     let path = file.path;
-    let is_text = kind == pb::FileKind::File && matches!(content, Content::Text { .. });
+    let is_text = kind == pb::FileKind::File && content.is_text();
     let edit = (files.may_write && is_text).then(|| {
         let href = files
             .workspace_id

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
-use leptos_router::hooks::use_location;
+use leptos_router::{hooks::use_location, location::Location};
 
 use self::{
     head::Head, listing::Listing, place_dialog::PlaceDialog, preview::Preview, tree_view::TreeView,
 };
 use super::problem::{InlineProblem, Problem};
 use crate::{
-    files::{Files, Shown, Task, dropped, uploads::Uploads, walk},
+    files::{Files, Shown, dropped, uploads::Uploads, walk},
     links, path, text,
 };
 
@@ -33,10 +33,6 @@ pub use entry_row::icon_of;
 pub use name::{FileLink, Name};
 pub use upload_panel::UploadPanel;
 
-/// How often the shown directory is read again while it is looked at.
-const REFRESH: Duration = Duration::from_secs(5);
-/// A directory of which more entries are loaded is not read again by itself.
-const REFRESHED: usize = 500;
 /// How long to wait for more to arrive before what arrived is shown.
 const GATHER: Duration = Duration::from_millis(300);
 
@@ -49,7 +45,7 @@ pub fn FilesView(
     let uploads = expect_context::<Uploads>();
     follow_address(files);
     show_arrived(files, uploads);
-    refresh(files);
+    files.follow();
     let over = RwSignal::new(false);
     let title = move || files.shown.with(|shown| title(shown.path()));
     view! {
@@ -107,16 +103,19 @@ fn shown(files: Files) -> AnyView {
 
 /// Shows what the address names when it changes.
 fn follow_address(files: Files) {
-    let pathname = use_location().pathname;
-    Effect::new(move |before: Option<String>| {
+    let Location {
+        pathname, query, ..
+    } = use_location();
+    Effect::new(move |before: Option<(String, bool)>| {
         let path = pathname.with(|address| path::from_address(address));
+        let wanted = (path, query.with(path::wants_source));
         let is_here = files.workspace_id.with_value(|id| {
             pathname.with(|address| address.starts_with(&format!("/workspaces/{id}/files")))
         });
-        if is_here && before.is_some_and(|before| before != path) {
-            files.show(path.clone());
+        if is_here && before.is_some_and(|before| before != wanted) {
+            files.show(wanted.0.clone(), wanted.1);
         }
-        path
+        wanted
     });
 }
 
@@ -138,24 +137,6 @@ fn show_arrived(files: Files, uploads: Uploads) {
             spawn_local(files.reload_known(arrived.into_iter().chain(above)));
         };
         set_timeout(show, GATHER);
-    });
-}
-
-/// Agents change files, too. Somebody who is in the middle of something is not disturbed.
-fn refresh(files: Files) {
-    Effect::new(move || {
-        let again = move || {
-            let shown = files.shown.get_untracked();
-            let idle = files.task.with_untracked(|task| *task == Task::None);
-            if let (Shown::Directory(path), true, false) = (shown, idle, document().hidden())
-                && files.loaded_count(&path) <= REFRESHED
-            {
-                spawn_local(files.reload(path));
-            }
-        };
-        if let Ok(timer) = set_interval_with_handle(again, REFRESH) {
-            on_cleanup(move || timer.clear());
-        }
     });
 }
 

@@ -1,15 +1,24 @@
-//! A file: its text, its image, or what is known of it.
+//! A file: what is known of it, and what it is shown as.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 use membrane_proto::v1 as pb;
 
-use super::{entry_row::icon_of, name::Name};
-use crate::{
-    components::{icon::Glyph, time::Time},
-    files::{Content, Files},
-    format, path, text,
+use self::{
+    lines::Lines,
+    shapes::{Binary, Notebook, Pdf, Picture, nothing},
+    sheet::Sheet,
 };
+use super::name::Name;
+use crate::{
+    components::{markdown_view::MarkdownView, time::Time},
+    files::{Content, Files},
+    format, path,
+};
+
+mod lines;
+mod more;
+mod shapes;
+mod sheet;
 
 /// The file.
 #[component]
@@ -21,105 +30,105 @@ pub fn Preview(
     /// How it is shown.
     content: Content,
 ) -> impl IntoView {
+    view! {
+        <div class="file-view">
+            {facts(files, &file, &content)}
+            {body(files, file, content)}
+        </div>
+    }
+    .into_any()
+}
+
+fn facts(files: Files, file: &pb::File, content: &Content) -> impl IntoView + use<> {
     let kind = file.kind();
-    let words = match (&content, kind) {
-        (_, pb::FileKind::Special) => "Neither a file nor a directory",
-        (_, pb::FileKind::Symlink) => "Link",
-        (Content::None, _) => "File",
-        (Content::Image, _) => "Image",
-        (Content::Text { .. }, _) => "Text",
+    let words = match kind {
+        pb::FileKind::Special => "Neither a file nor a directory",
+        pb::FileKind::Symlink => "Link",
+        _ => content.words(),
     };
+    let words = words.to_owned();
     let size = (kind == pb::FileKind::File).then(|| format::bytes(file.size));
     let lines = match content {
-        Content::Text { lines, .. } => Some(format::count(lines.into(), "line", "lines")),
+        Content::Text { part, .. } if part.next.is_empty() => {
+            Some(format::count(part.count, "line", "lines"))
+        }
+        Content::Image {
+            size: Some((width, height)),
+            ..
+        } => Some(format!("{width} × {height} pixels")),
         _ => None,
     };
     let leads = (!file.link_target.is_empty()).then(|| {
         let target = file.link_target.clone();
         view! { <span>"leads to " <Name text=target /></span> }
     });
-    let facts = view! {
-        <p class="file-facts">
+    let is_source = source_asked();
+    let views = (content.is_rendered() || is_source)
+        .then(|| view! { <Views address=files.address(&file.path) is_source /> });
+    view! {
+        <div class="file-facts">
             <span>{words}</span>
             <span>{size}</span>
             <span>{lines}</span>
             {leads}
             {file.executable.then(|| view! { <span>"can be executed"</span> })}
             <span>"changed " <Time time=file.update_time /></span>
-        </p>
-    };
-    view! {
-        <div class="file-view">
-            {facts}
-            {body(files, &file, content)}
+            {views}
         </div>
+    }
+}
+
+/// Whether the address asks for the source.
+fn source_asked() -> bool {
+    let query = leptos_router::hooks::use_location().query;
+    query.with_untracked(path::wants_source)
+}
+
+/// Chooses between what a file stands for and its source.
+#[component]
+fn Views(address: String, is_source: bool) -> impl IntoView {
+    let source = format!("{address}?view=source");
+    let current = |is: bool| is.then_some("true");
+    view! {
+        <span class="choice-links" role="group" aria-label="Shown as">
+            <a class="choice-link" href=address aria-current=current(!is_source)>"Preview"</a>
+            <a class="choice-link" href=source aria-current=current(is_source)>"Source"</a>
+        </span>
     }
     .into_any()
 }
 
-fn body(files: Files, file: &pb::File, content: Content) -> AnyView {
-    let name = text::plain(path::name(&file.path));
+fn body(files: Files, file: pb::File, content: Content) -> AnyView {
     match content {
-        Content::Text { lines: 0, .. } => {
+        Content::Text { part, .. } if part.count == 0 && part.next.is_empty() => {
             view! { <p class="quiet files-none">"This file is empty."</p> }.into_any()
         }
-        Content::Text { html, .. } => {
-            mark_line();
-            view! { <div class="lines" tabindex="0" role="region" aria-label=name inner_html=html></div> }
-                .into_any()
+        Content::Text { part, .. } => view! { <Lines files path=file.path part /> }.into_any(),
+        Content::Table(part) => view! { <Sheet files path=file.path part /> }.into_any(),
+        Content::Markdown { source } => {
+            let place = place(files, &file.path);
+            view! {
+                <div class="file-document" tabindex="0" role="region" aria-label="Document">
+                    <MarkdownView source=Signal::stored(source) place />
+                </div>
+            }
+            .into_any()
         }
-        Content::Image => {
-            let source = files
-                .workspace_id
-                .with_value(|id| path::raw(id, &file.path));
-            view! { <div class="file-image"><img src=source alt=name /></div> }.into_any()
+        Content::Notebook { cells, truncated } => {
+            let place = place(files, &file.path);
+            view! { <Notebook cells truncated place /> }.into_any()
         }
+        Content::Image { size, .. } => view! { <Picture files path=file.path size /> }.into_any(),
+        Content::Pdf => view! { <Pdf files path=file.path /> }.into_any(),
+        Content::Binary { html, .. } => view! { <Binary html /> }.into_any(),
         Content::None => nothing(file.kind()),
     }
 }
 
-fn nothing(kind: pb::FileKind) -> AnyView {
-    let words = match kind {
-        pb::FileKind::File => {
-            "There is no preview for it: it is no text, or larger than 1 MB. Download it to see what \
-             is in it."
-        }
-        pb::FileKind::Symlink => "Where this link leads, nothing can be shown.",
-        _ => "A named pipe, a socket or a device: it can be seen, moved and deleted, and no more.",
-    };
-    view! {
-        <section class="empty small">
-            <span class="empty-icon"><Glyph icon=icon_of(kind) /></span>
-            <p class="quiet">{words}</p>
-        </section>
-    }
-    .into_any()
-}
-
-/// Marks the line of the address and brings it into sight.
-fn mark_line() {
-    let location = use_location();
-    Effect::new(move || {
-        let line = location.hash.with(|hash| {
-            let line = hash.trim_start_matches('#').strip_prefix('L');
-            line.and_then(|line| line.split('-').next()?.parse::<u32>().ok())
-        });
-        let asked = location.query.with(|query| query.get("line"));
-        let line = line.or_else(|| asked?.parse().ok());
-        // Once the text is in the document.
-        request_animation_frame(move || mark(line));
-    });
-}
-
-fn mark(line: Option<u32>) {
-    if let Ok(Some(marked)) = document().query_selector(".line.marked") {
-        let _ = marked.class_list().remove_1("marked");
-    }
-    let marked = line.and_then(|line| document().get_element_by_id(&format!("L{line}")));
-    if let Some(marked) = marked {
-        let _ = marked.class_list().add_1("marked");
-        let options = web_sys::ScrollIntoViewOptions::new();
-        options.set_block(web_sys::ScrollLogicalPosition::Center);
-        marked.scroll_into_view_with_scroll_into_view_options(&options);
-    }
+/// Where a document stands, for the renderer of Markdown.
+fn place(files: Files, path: &str) -> String {
+    let directory = path::parent(path);
+    files
+        .workspace_id
+        .with_value(|id| format!("{id}/{directory}"))
 }
