@@ -8,6 +8,11 @@ use crate::error::Error;
 
 const MAX_MODEL: usize = 200;
 const MAX_PROMPT: usize = 100_000;
+const MAX_VARIABLES: usize = 100;
+const MAX_VARIABLE_NAME: usize = 200;
+const MAX_VARIABLE_VALUE: usize = 4_000;
+/// What the sandbox sets itself.
+const FIXED_VARIABLES: [&str; 4] = ["HOME", "PATH", "TMPDIR", "USER"];
 const THINKING: std::ops::RangeInclusive<i32> = 1_024..=64_000;
 
 /// Where the model is.
@@ -97,6 +102,9 @@ pub struct Settings {
     pub allowed_tools: Vec<String>,
     /// Which calls need an answer.
     pub permission_mode: Permissions,
+    /// Variables of what an agent starts. Rows of earlier versions have none.
+    #[serde(default)]
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Settings {
@@ -110,6 +118,7 @@ impl Default for Settings {
             system_prompt: String::new(),
             allowed_tools: TOOL_NAMES.iter().map(ToString::to_string).collect(),
             permission_mode: Permissions::Default,
+            environment: Vec::new(),
         }
     }
 }
@@ -141,6 +150,7 @@ impl Settings {
         if given.permission_mode() != proto::PermissionMode::Unspecified {
             settings.set("permission_mode", &given)?;
         }
+        settings.set("environment", &given)?;
         if !given.allowed_tools.is_empty() {
             settings.allowed_tools = given.allowed_tools;
         }
@@ -180,6 +190,7 @@ impl Settings {
                     proto::PermissionMode::BypassPermissions => Permissions::BypassPermissions,
                 }
             }
+            "environment" => self.environment = decode_environment(&given.environment),
             "engine" if given.engine() == proto::Engine::Native => {}
             "engine" => return Err(unspecified("engine")),
             _ => {
@@ -197,7 +208,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Invalid`] for an unspecified value.
     pub fn set_all(&mut self, given: &proto::WorkspaceSettings) -> Result<(), Error> {
-        const FIELDS: [&str; 9] = [
+        const FIELDS: [&str; 10] = [
             "provider",
             "base_url",
             "model",
@@ -207,6 +218,7 @@ impl Settings {
             "allowed_tools",
             "permission_mode",
             "engine",
+            "environment",
         ];
         FIELDS.iter().try_for_each(|field| self.set(field, given))
     }
@@ -253,6 +265,9 @@ impl Settings {
                 ),
             );
         }
+        if let Err(text) = check_environment(&self.environment) {
+            complain("environment", text);
+        }
         match (self.provider, self.base_url.is_empty()) {
             (Provider::Custom, true) => {
                 complain("base_url", "is required for a custom provider".to_owned())
@@ -295,6 +310,7 @@ impl Settings {
             }
             .into(),
             engine: proto::Engine::Native.into(),
+            environment: encode_environment(&self.environment),
         }
     }
 
@@ -317,6 +333,52 @@ impl Settings {
             Permissions::BypassPermissions => PermissionMode::BypassPermissions,
         }
     }
+}
+
+fn decode_environment(given: &[proto::EnvironmentVariable]) -> Vec<(String, String)> {
+    let pair = |given: &proto::EnvironmentVariable| (given.name.clone(), given.value.clone());
+    given.iter().map(pair).collect()
+}
+
+fn encode_environment(environment: &[(String, String)]) -> Vec<proto::EnvironmentVariable> {
+    let variable = |(name, value): &(String, String)| proto::EnvironmentVariable {
+        name: name.clone(),
+        value: value.clone(),
+    };
+    environment.iter().map(variable).collect()
+}
+
+fn check_environment(environment: &[(String, String)]) -> Result<(), String> {
+    if environment.len() > MAX_VARIABLES {
+        return Err(format!("must have at most {MAX_VARIABLES} variables"));
+    }
+    for (at, (name, value)) in environment.iter().enumerate() {
+        if !is_variable_name(name) {
+            return Err(format!(
+                "{name:?} is no name: 1 to {MAX_VARIABLE_NAME} letters, digits and underscores, no digit first"
+            ));
+        }
+        if FIXED_VARIABLES.contains(&name.as_str()) {
+            return Err(format!("{name} can't be changed"));
+        }
+        if environment[..at].iter().any(|(earlier, _)| earlier == name) {
+            return Err(format!("{name} stands there twice"));
+        }
+        if value.contains('\0') || value.chars().count() > MAX_VARIABLE_VALUE {
+            return Err(format!(
+                "{name} must have at most {MAX_VARIABLE_VALUE} characters, no NUL"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty()
+        && name.len() <= MAX_VARIABLE_NAME
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(part)
 }
 
 /// A provider as the wire says it.

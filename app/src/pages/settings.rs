@@ -198,7 +198,7 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
             .filter_map(|tool| tool.as_string())
             .collect(),
         permission_mode: permission.map_or(0, |(mode, _)| (*mode).into()),
-        engine: 0,
+        ..Default::default()
     };
     let fields = [
         "provider",

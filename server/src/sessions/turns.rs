@@ -144,6 +144,7 @@ impl Run {
             .client(self.workspace, &self.settings)
             .await?;
         let tools = self.toolbox()?;
+        tools.set_environment(&self.settings.environment);
         let (host, requests) = Host::channel(HOST_BUFFER);
         let serving = host::serve(self, requests);
         let spec = self.spec().await?;

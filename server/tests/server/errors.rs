@@ -49,6 +49,10 @@ async fn settings_are_checked_all_at_once() {
             base_url: "ftp://example.com".to_owned(),
             thinking_budget_tokens: 5,
             allowed_tools: vec!["Telepathy".to_owned()],
+            environment: vec![proto::EnvironmentVariable {
+                name: "PATH".to_owned(),
+                value: "/evil".to_owned(),
+            }],
             ..Default::default()
         }),
         ..Default::default()
@@ -63,6 +67,7 @@ async fn settings_are_checked_all_at_once() {
         [
             "settings.thinking_budget_tokens",
             "settings.allowed_tools",
+            "settings.environment",
             "settings.base_url"
         ]
     );

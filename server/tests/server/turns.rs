@@ -55,6 +55,46 @@ async fn answer(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_workspaces_variables_are_in_its_commands() {
+    let server = TestServer::start().await;
+    let user = server.user("user").await;
+    let workspace = user.new_workspace().await;
+    user.bypass_permissions(&workspace).await;
+    let variable = proto::EnvironmentVariable {
+        name: "GREETING".to_owned(),
+        value: "hello from settings".to_owned(),
+    };
+    let request = proto::UpdateWorkspaceRequest {
+        workspace: Some(proto::Workspace {
+            id: workspace.clone(),
+            settings: Some(proto::WorkspaceSettings {
+                environment: vec![variable.clone()],
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["settings.environment".to_owned()],
+        }),
+        ..Default::default()
+    };
+    let updated = user.workspaces().update_workspace(request).await;
+    let updated = updated.expect("an update").into_inner().workspace;
+    let settings = updated.and_then(|workspace| workspace.settings);
+    assert_eq!(settings.expect("settings").environment, [variable]);
+    let session = user.new_session(&workspace).await;
+    user.say(&session, "!bash echo said: $GREETING")
+        .await
+        .expect("sent");
+    user.until_turn_ended(&session, 1).await;
+    let results = result_of(&user.history(&session).await);
+    assert!(
+        results[0].0.contains("said: hello from settings"),
+        "{results:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_becomes_tool_calls_and_an_end() {
     let server = TestServer::start().await;
     let user = server.user("user").await;

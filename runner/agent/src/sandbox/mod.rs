@@ -129,6 +129,8 @@ pub(crate) struct Task<'task> {
     pub place: Option<&'task WorkspacePlace>,
     /// Working directory, relative to [`WORKSPACE`].
     pub cwd: &'task std::path::Path,
+    /// Variables beside the sandbox's own. HOME, PATH, TMPDIR and USER are left out.
+    pub(crate) env: &'task [(String, String)],
     /// Program and arguments.
     pub argv: Vec<String>,
 }

@@ -64,6 +64,8 @@ const PROC_HIDDEN: [&str; 12] = [
 const OWN_PLACES: [&str; 6] = ["/dev", "/etc", "/proc", "/tmp", WORKSPACE, HOME];
 /// What may be changed inside.
 const WRITABLE: [&str; 4] = [WORKSPACE, HOME, "/tmp", "/dev/shm"];
+/// Variables that are the same for everybody.
+const FIXED: [&str; 4] = ["HOME", "PATH", "TMPDIR", "USER"];
 /// The program that this process runs, also when its file has been replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Size of /tmp and of /dev/shm in bytes; both are memory.
@@ -147,7 +149,7 @@ impl Plan {
             .args(&self.fixed)
             .args(inside.list)
             .arg(inside::PROGRAM)
-            .args(self.first.arguments())
+            .args(self.first.arguments(task)?)
             .args(&task.argv)
             .current_dir("/");
         Ok(command)
@@ -188,15 +190,19 @@ impl First {
         };
         let mut command = self.command(inside::PROGRAM)?;
         command
-            .args(self.arguments())
+            .args(self.arguments(task)?)
             .args(&task.argv)
             .envs(environment(config, home))
             .current_dir(cwd);
         Ok(command)
     }
 
-    fn arguments(&self) -> [&str; 2] {
-        [inside::ASKED, &self.orders]
+    /// What comes before the command. Its variables are not the first process's: they may say what
+    /// is loaded into whoever has them.
+    fn arguments(&self, task: &Task<'_>) -> io::Result<[String; 3]> {
+        let variables: Vec<_> = own_variables(task.env).collect();
+        let variables = serde_json::to_string(&variables)?;
+        Ok([inside::ASKED.to_owned(), self.orders.clone(), variables])
     }
 
     /// A command in a process group of its own, with nothing but the program to inherit.
@@ -236,6 +242,14 @@ fn environment(config: &SandboxConfig, home: &Path) -> BTreeMap<String, OsString
     variables.insert("TMPDIR".into(), "/tmp".into());
     variables.insert("USER".into(), "agent".into());
     variables
+}
+
+/// A workspace's variables, without those that are not its to set.
+fn own_variables(env: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    pairs.filter(|(name, value)| !FIXED.contains(name) && is_variable(name, value))
 }
 
 fn search_path(config: &SandboxConfig) -> OsString {

@@ -70,6 +70,7 @@ async fn try_out(plan: &Plan) -> Result<(), Unavailable> {
     let task = Task {
         place: None,
         cwd: Path::new(""),
+        env: &[],
         argv: ["/bin/bash", "-c", REPORT].map(String::from).to_vec(),
     };
     let started = plan.command(&task);

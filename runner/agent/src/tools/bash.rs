@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use membrane_proto::v1::CommandDetail;
@@ -51,6 +51,8 @@ pub(super) struct Shell {
     place: WorkspacePlace,
     /// Relative to the workspace's files.
     cwd: Mutex<PathBuf>,
+    /// The workspace's variables.
+    env: Mutex<Arc<[(String, String)]>>,
 }
 
 /// Why a command ended.
@@ -76,7 +78,12 @@ impl Shell {
             sandbox,
             place,
             cwd: Mutex::default(),
+            env: Mutex::default(),
         }
+    }
+
+    pub(super) fn set_env(&self, env: &[(String, String)]) {
+        *self.env.lock().unwrap_or_else(PoisonError::into_inner) = env.into();
     }
 
     /// Runs a command.
@@ -121,9 +128,15 @@ impl Shell {
 
     fn start(&self, cwd: &Path, command: String) -> Result<Process, Failure> {
         let argv = ["/bin/bash", "-c", SHELL, "bash"].map(String::from);
+        let env = self
+            .env
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let task = Task {
             place: Some(&self.place),
             cwd,
+            env: &env,
             argv: argv.into_iter().chain([command]).collect(),
         };
         self.sandbox.spawn(&task).map_err(|error| match error {

@@ -134,6 +134,12 @@ impl Toolbox {
         })
     }
 
+    /// Sets the variables of every process that is started from now on, beside the sandbox's own.
+    /// HOME, PATH, TMPDIR and USER are left out.
+    pub fn set_environment(&self, variables: &[(String, String)]) {
+        self.shell.set_env(variables);
+    }
+
     /// The definitions of those tools that are allowed, in the order of [`TOOL_NAMES`]. Names that
     /// are no tool are left out.
     #[must_use]

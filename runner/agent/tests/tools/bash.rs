@@ -196,3 +196,41 @@ async fn commands_at_the_same_time_do_not_disturb_each_other() {
         assert!(good(output).starts_with(&format!("{number}\n")));
     }
 }
+
+#[tokio::test]
+async fn a_workspaces_variables_are_set_for_commands() {
+    let bench = Bench::new().await;
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    bench.tools.set_environment(&[
+        variable("RUST_LOG", "debug, \"a b\""),
+        variable("HOME", "/elsewhere"),
+    ]);
+    let output = bench.bash("echo [$RUST_LOG] $HOME").await;
+    let said = good(&output);
+    assert!(said.contains("[debug, \"a b\"] /home/agent\n"), "{said}");
+    bench.tools.set_environment(&[]);
+    let output = bench.bash("echo [$RUST_LOG]").await;
+    assert!(good(&output).starts_with("[]\n"));
+}
+
+/// What a variable makes the loader load must not run before everything is locked.
+#[tokio::test]
+async fn a_library_that_a_variable_names_is_not_loaded_into_the_first_process() {
+    let bench = Bench::new().await;
+    bench.put(
+        "evil.c",
+        "#include <stdio.h>\n#include <unistd.h>\n\
+        __attribute__((constructor)) static void loaded(void) {\n\
+        FILE *file = fopen(\"/workspace/loaded\", \"a\");\n\
+        if (file) { fprintf(file, \"by %d.\\n\", getpid()); fclose(file); }\n}\n",
+    );
+    good(&bench.bash("cc -shared -fPIC -o evil.so evil.c").await);
+    let preload = ("LD_PRELOAD".to_owned(), "/workspace/evil.so".to_owned());
+    bench.tools.set_environment(&[preload]);
+    good(&bench.bash("/bin/true").await);
+    let loaded = bench.content("loaded");
+    assert!(
+        loaded.contains("by ") && !loaded.contains("by 1."),
+        "{loaded}"
+    );
+}

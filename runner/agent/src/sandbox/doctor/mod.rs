@@ -208,6 +208,7 @@ async fn answer_inside(sandbox: &Sandbox, script: String) -> Option<String> {
     let task = Task {
         place: None,
         cwd: Path::new(""),
+        env: &[],
         argv: vec!["/bin/bash".to_owned(), "-c".to_owned(), script],
     };
     let process = sandbox.spawn(&task).ok()?;

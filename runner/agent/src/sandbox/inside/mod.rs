@@ -83,6 +83,8 @@ pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<Exi
 fn begin(mut arguments: impl Iterator<Item = OsString>) -> io::Result<u8> {
     let orders = arguments.next().unwrap_or_default();
     let orders: Orders = serde_json::from_slice(orders.as_encoded_bytes())?;
+    let variables = arguments.next().unwrap_or_default();
+    let variables: Vec<(String, String)> = serde_json::from_slice(variables.as_encoded_bytes())?;
     let guards = &orders.guards;
     if guards.has(Guard::Descriptors) {
         close_inherited()?;
@@ -103,7 +105,7 @@ fn begin(mut arguments: impl Iterator<Item = OsString>) -> io::Result<u8> {
     if BufReader::new(&side).read_line(&mut line)? == 0 {
         return Ok(1);
     }
-    let Some(child) = start(arguments)? else {
+    let Some(child) = start(arguments, variables)? else {
         return Ok(NOT_FOUND);
     };
     if orders.guards.has(Guard::Neighbours) {
@@ -152,11 +154,15 @@ fn lock(orders: &Orders) -> io::Result<()> {
 }
 
 /// Starts the command; none if there is no such program, which it has been told.
-fn start(mut argv: impl Iterator<Item = OsString>) -> io::Result<Option<Pid>> {
+fn start(
+    mut argv: impl Iterator<Item = OsString>,
+    variables: Vec<(String, String)>,
+) -> io::Result<Option<Pid>> {
     let program = argv.next().unwrap_or_default();
     let output = io::stdout().as_fd().try_clone_to_owned()?;
     let mut command = Command::new(&program);
-    command.args(argv).stdin(Stdio::null()).stderr(output);
+    command.args(argv).envs(variables);
+    command.stdin(Stdio::null()).stderr(output);
     match command.spawn() {
         Ok(child) => Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or_default())),
         Err(error) => {
