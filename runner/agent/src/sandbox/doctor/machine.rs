@@ -29,7 +29,8 @@ const FILTER_FIX: &str = "If the sandbox does not work: what starts the server (
 const PROFILE_FIX: &str = "If the sandbox does not work: the server's AppArmor profile has to allow \
     `userns`, `mount` and `pivot_root`, or bubblewrap needs one of its own.";
 const ROOT_FIX: &str = "Run the server as a user of its own: what breaks out would be root, and the \
-    kernel does not limit how many processes root has.";
+    kernel does not limit how many processes root has, so that a fork bomb can use up all numbers \
+    of processes for some seconds.";
 
 /// Everything there is to be said.
 pub(super) fn checks(root: &Path) -> Vec<Check> {
