@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use js_sys::Reflect;
-use leptos::prelude::{set_timeout, window};
-use wasm_bindgen::{JsCast as _, JsValue};
+use leptos::prelude::{document, set_timeout, window};
+use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 
 /// Seconds since 1970, by the browser's clock.
@@ -114,6 +114,24 @@ pub fn confirm(question: &str) -> bool {
 /// Loads another page of the server, in place of this one in the history.
 pub fn go(address: &str) {
     let _ = window().location().replace(address);
+}
+
+/// Listens to an event for as long as the page lives.
+pub fn listen(target: &web_sys::EventTarget, name: &str, act: impl Fn() + 'static) {
+    let act = Closure::<dyn Fn()>::new(act);
+    let _ = target.add_event_listener_with_callback(name, act.as_ref().unchecked_ref());
+    act.forget();
+}
+
+/// Whether nobody sees the page. Timers of such a page may run once a minute only.
+pub fn is_hidden() -> bool {
+    document().hidden()
+}
+
+/// Whether the browser says that it has no network. It may have the server for all that, when both
+/// are on one machine.
+pub fn is_offline() -> bool {
+    !window().navigator().on_line()
 }
 
 /// The page's local storage; none where the browser refuses it.

@@ -56,6 +56,7 @@ pub enum Link {
 pub struct Connection {
     link: RwSignal<Link>,
     banner: RwSignal<bool>,
+    offline: RwSignal<bool>,
 }
 
 impl Connection {
@@ -64,13 +65,27 @@ impl Connection {
         let connection = Self {
             link: RwSignal::new(Link::Resting),
             banner: RwSignal::new(false),
+            offline: RwSignal::new(false),
         };
         provide_context(connection);
+        Effect::new(move || {
+            for name in ["online", "offline"] {
+                browser::listen(&window(), name, move || {
+                    connection.offline.set(browser::is_offline());
+                });
+            }
+            connection.offline.set(browser::is_offline());
+        });
     }
 
     /// How it is doing; tracked.
     pub fn link(self) -> Link {
         self.link.get()
+    }
+
+    /// Whether the browser has no network at all; tracked.
+    pub fn is_offline(self) -> bool {
+        self.offline.get()
     }
 
     /// Whether to say on the page that it is broken; tracked.
@@ -82,7 +97,7 @@ impl Connection {
     pub fn set(self, link: Link) {
         let broken = |link| matches!(link, Link::Broken { .. });
         let was = self.link.get_untracked();
-        if broken(was) && broken(link) {
+        if was == link || (broken(was) && broken(link)) {
             return;
         }
         self.link.set(link);

@@ -27,6 +27,7 @@ pub mod path;
 pub mod query;
 mod renderer;
 pub mod search;
+mod stream;
 pub mod text;
 pub mod tool_input;
 pub mod transcript;

@@ -1,30 +1,19 @@
-//! Keeps a session's transcript up to date in the browser: one stream of events, begun after the
-//! last sequence that is here, begun again when it breaks, drawn at most once a frame.
+//! Keeps a session's transcript up to date in the browser: what arrives on the browser's stream after
+//! the last sequence that is here is drawn at most once a frame.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures::{
-    StreamExt as _,
-    future::{AbortHandle, Abortable, Either, select},
-};
 use leptos::{prelude::*, task::spawn_local};
-use membrane_proto::v1::{self as pb, EndReason, watch_response::Kind};
+use membrane_proto::v1::{self as pb, EndReason};
 
 use crate::{
     api::{self, ApiError},
-    browser,
-    context::{Connection, Link},
-    transcript::{Activity, Applied, Cost, Entry, Key, Transcript},
+    stream::{Item, Stream, Topic},
+    transcript::{Activity, Cost, Entry, Key, Transcript},
 };
 
-/// Heartbeats come every ten seconds; a stream that is silent for longer is dead.
-const SILENCE_SECONDS: i64 = 25;
-/// How often to look whether it is.
-const WATCHDOG: Duration = Duration::from_secs(5);
 /// How long arrived text may wait to be drawn together with what follows.
 const FRAME: Duration = Duration::from_millis(16);
-/// Longest wait before a broken stream is begun again.
-const MAX_BACKOFF: Duration = Duration::from_secs(15);
 
 /// One entry on the page, drawn again only when it changes.
 #[derive(Clone)]
@@ -108,16 +97,10 @@ impl Feed {
     }
 
     /// Follows the session until the page goes. For effects.
-    pub fn follow(self, connection: Connection) {
-        let (handle, registration) = AbortHandle::new_pair();
-        spawn_local(async move {
-            // Aborted means that the page went; dropping the stream ends the request.
-            let _ = Abortable::new(self.keep_watching(connection), registration).await;
-        });
-        on_cleanup(move || {
-            handle.abort();
-            connection.set(Link::Resting);
-        });
+    pub fn follow(self, stream: Stream) {
+        let topic = Topic::Log(self.stream.get_value());
+        let after = self.transcript.with_value(Transcript::last_sequence);
+        stream.watch(topic, after, move |item| self.take(item));
     }
 
     /// Loads the page before the oldest entry.
@@ -147,76 +130,12 @@ impl Feed {
         Ok(())
     }
 
-    async fn keep_watching(self, connection: Connection) {
-        connection.set(Link::Connecting);
-        let mut failures = 0_u32;
-        loop {
-            let live = match self.watch_once(connection).await {
-                Ok(live) => live,
-                Err(error) if error.is_transient() => false,
-                Err(error) => {
-                    connection.set(Link::Resting);
-                    return self.over.set(Some(error));
-                }
-            };
-            failures = if live { 0 } else { failures.saturating_add(1) };
-            connection.set(Link::Broken {
-                since: browser::now(),
-            });
-            browser::sleep(backoff(failures)).await;
-        }
-    }
-
-    /// One stream from where we are to where it breaks. Says whether it ever lived.
-    async fn watch_once(self, connection: Connection) -> Result<bool, ApiError> {
-        let after_sequence = self.transcript.with_value(Transcript::last_sequence);
-        let cursor = pb::StreamCursor {
-            stream: self.stream.get_value(),
-            after_sequence,
-        };
-        let request = pb::WatchRequest {
-            cursors: vec![cursor],
-            ..Default::default()
-        };
-        let mut stream = api::events().watch(request).await?.into_inner();
-        let mut live = false;
-        let mut heard = browser::now();
-        let mut watchdog = Box::pin(browser::sleep(WATCHDOG));
-        loop {
-            let message = match select(stream.next(), watchdog.as_mut()).await {
-                Either::Left((Some(Ok(message)), _)) => message,
-                Either::Left((Some(Err(status)), _)) => {
-                    let error = ApiError::from(status);
-                    return if error.is_transient() || live {
-                        Ok(live)
-                    } else {
-                        Err(error)
-                    };
-                }
-                Either::Left((None, _)) => return Ok(live),
-                Either::Right(_) if browser::now() - heard > SILENCE_SECONDS => return Ok(live),
-                Either::Right(_) => {
-                    watchdog = Box::pin(browser::sleep(WATCHDOG));
-                    continue;
-                }
-            };
-            heard = browser::now();
-            live = true;
-            connection.set(Link::Live);
-            if !self.take(message)? {
-                return Ok(live);
-            }
-        }
-    }
-
-    /// Takes one message. Says whether to read on.
-    fn take(self, message: pb::WatchResponse) -> Result<bool, ApiError> {
-        let mut read_on = true;
-        match message.kind {
-            Some(Kind::Event(event)) => {
+    fn take(self, item: Item) {
+        match item {
+            Item::Event(event) => {
                 let moves_row = moves_row(&event);
                 self.transcript.update_value(|transcript| {
-                    read_on = transcript.event(event) != Applied::Gap;
+                    transcript.event(event);
                 });
                 if moves_row {
                     // A failure shows on the stream as well, and the next turn asks again.
@@ -224,24 +143,17 @@ impl Feed {
                 }
                 self.draw_soon();
             }
-            Some(Kind::Delta(delta)) => {
+            Item::Delta(delta) => {
                 self.transcript
                     .update_value(|transcript| transcript.delta(&delta));
                 self.draw_soon();
             }
-            Some(Kind::End(end)) => {
-                read_on = false;
-                match end.reason() {
-                    EndReason::Deleted => return Err(deleted()),
-                    EndReason::AccessLost => return Err(access_lost()),
-                    EndReason::ServerStopping | EndReason::Unspecified => {}
-                }
-            }
-            // What was dropped comes again from the database, and replaces what is held.
-            Some(Kind::Lag(_) | Kind::Heartbeat(_) | Kind::CaughtUp(_) | Kind::FilesChanged(_))
-            | None => {}
+            Item::End(EndReason::AccessLost) => self.over.set(Some(access_lost())),
+            Item::End(_) => self.over.set(Some(deleted())),
+            Item::Refused(error) => self.over.set(Some(error)),
+            // Not of a session.
+            Item::FilesChanged => {}
         }
-        Ok(read_on)
     }
 
     fn draw_soon(self) {
@@ -325,12 +237,6 @@ fn moves_row(event: &pb::Event) -> bool {
         .as_ref()
         .and_then(|payload| payload.kind.as_ref());
     matches!(kind, Some(Kind::TurnEnded(_) | Kind::UserMessage(_)))
-}
-
-/// Doubles from half a second, and spreads over the upper half of it.
-fn backoff(failures: u32) -> Duration {
-    let longest = Duration::from_millis(500 << failures.min(5)).min(MAX_BACKOFF);
-    longest.mul_f64(0.5 + browser::jitter() / 2.0)
 }
 
 fn deleted() -> ApiError {

@@ -16,6 +16,7 @@ pub fn ConnectionLine() -> impl IntoView {
         Link::Resting => ("hidden", "Not live"),
         Link::Connecting => ("wait", "Connecting"),
         Link::Live => ("good", "Live"),
+        Link::Broken { .. } if connection.is_offline() => ("bad", "Offline"),
         Link::Broken { .. } => ("bad", "Reconnecting"),
     };
     view! {

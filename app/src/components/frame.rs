@@ -23,6 +23,7 @@ use crate::{
     context::Place,
     files::uploads::Uploads,
     parts::{self, Lazy},
+    stream::Stream,
 };
 
 /// Rail, bars, the page, and tabs on phones.
@@ -31,6 +32,7 @@ pub fn Frame() -> impl IntoView {
     let pathname = use_location().pathname;
     let place = Place::provide(pathname);
     parts::fetch_ahead(pathname);
+    Stream::provide(place);
     Toasts::provide();
     Uploads::provide();
     let uploads = expect_context::<Uploads>();

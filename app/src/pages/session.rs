@@ -13,8 +13,9 @@ use crate::{
         announcer::Announcer, composer::ComposerBox, problem::Problem, session_head::SessionHead,
         skeleton::Skeleton, todos::Todos, transcript_view::TranscriptView,
     },
-    context::{Connection, Place, SessionScope},
+    context::{Place, SessionScope},
     live::Feed,
+    stream::Stream,
 };
 
 /// Number of events that a page begins with.
@@ -72,8 +73,8 @@ fn SessionView(loaded: Loaded, workspace: pb::Workspace) -> impl IntoView {
         session_id: StoredValue::new(loaded.session.0.id.clone()),
     });
     let feed = Feed::new(loaded.session.0, loaded.history.0);
-    let connection = expect_context::<Connection>();
-    Effect::new(move || feed.follow(connection));
+    let stream = expect_context::<Stream>();
+    Effect::new(move || feed.follow(stream));
     keep_rail_fresh(feed);
     let over = move || {
         feed.over.get().map(|error| {
