@@ -1,7 +1,7 @@
 //! Keeps a session's transcript up to date in the browser: what arrives on the browser's stream after
 //! the last sequence that is here is drawn at most once a frame.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use leptos::{prelude::*, task::spawn_local};
 use membrane_proto::v1::{self as pb, EndReason};
@@ -12,24 +12,25 @@ use crate::{
     transcript::{Activity, Cost, Entry, Key, Transcript},
 };
 
+mod rows;
+
+use rows::Rows;
+pub use rows::{Group, Row};
+
+/// Events that are loaded at a time as a reader goes back.
+const PAGE: i32 = 500;
+/// Events that the server gives at a time.
+const LARGEST_PAGE: i32 = 1_000;
 /// How long arrived text may wait to be drawn together with what follows.
 const FRAME: Duration = Duration::from_millis(16);
-
-/// One entry on the page, drawn again only when it changes.
-#[derive(Clone)]
-pub struct Row {
-    /// Its name.
-    pub key: Key,
-    /// What it is now.
-    pub entry: ArcRwSignal<Arc<Entry>>,
-}
 
 /// A session's transcript as signals.
 #[derive(Clone, Copy)]
 pub struct Feed {
     stream: StoredValue<String>,
     transcript: StoredValue<Transcript>,
-    rows: RwSignal<Vec<Row>>,
+    rows: StoredValue<Rows>,
+    groups: RwSignal<Vec<Group>>,
     drawing: StoredValue<bool>,
     /// The session's row, as last read.
     pub session: RwSignal<pb::Session>,
@@ -52,14 +53,13 @@ pub struct Feed {
 impl Feed {
     /// Begins with what the page was rendered with.
     pub fn new(session: pb::Session, history: pb::ListEventsResponse) -> Self {
-        let transcript = Transcript::from_events(history.events);
-        let row = |entry: &Arc<Entry>| Row {
-            key: entry.key.clone(),
-            entry: ArcRwSignal::new(Arc::clone(entry)),
-        };
-        let feed = Self {
+        let mut transcript = Transcript::from_events(history.events);
+        let mut rows = Rows::default();
+        rows.draw(&transcript.take_changes(), &transcript);
+        Self {
             stream: StoredValue::new(format!("sessions/{}", session.id)),
-            rows: RwSignal::new(transcript.entries().iter().map(row).collect()),
+            groups: RwSignal::new(rows.groups()),
+            rows: StoredValue::new(rows),
             drawing: StoredValue::new(false),
             todos: RwSignal::new(transcript.todos().to_vec()),
             activity: RwSignal::new(
@@ -74,15 +74,30 @@ impl Feed {
             over: RwSignal::new(None),
             session: RwSignal::new(session),
             transcript: StoredValue::new(transcript),
-        };
-        feed.transcript
-            .update_value(|transcript| drop(transcript.take_changes()));
-        feed
+        }
     }
 
-    /// The entries in order; tracked.
-    pub fn rows(self) -> Vec<Row> {
-        self.rows.get()
+    /// The entries in order, in groups; tracked.
+    pub fn groups(self) -> Vec<Group> {
+        self.groups.get()
+    }
+
+    /// One of the groups; none when the page has gone.
+    pub fn group(self, id: u64) -> Option<Group> {
+        let groups = self.groups.try_read_untracked()?;
+        groups.iter().find(|group| group.id == id).cloned()
+    }
+
+    /// The group with the entry that shows an event, and the address of that entry; none if it is not
+    /// here.
+    pub fn place_of(self, sequence: i64) -> Option<(Group, i64)> {
+        let entry = self
+            .transcript
+            .try_with_value(|transcript| transcript.entry_of(sequence).cloned())??;
+        let group = self
+            .rows
+            .try_with_value(|rows| rows.group_of(&entry.key))??;
+        Some((group, entry.sequence))
     }
 
     /// One entry as it is now.
@@ -93,7 +108,7 @@ impl Feed {
 
     /// Whether there is nothing to show; tracked.
     pub fn is_empty(self) -> bool {
-        self.rows.with(Vec::is_empty)
+        self.groups.with(Vec::is_empty)
     }
 
     /// Follows the session until the page goes. For effects.
@@ -103,20 +118,54 @@ impl Feed {
         stream.watch(topic, after, move |item| self.take(item));
     }
 
-    /// Loads the page before the oldest entry.
-    pub async fn load_earlier(self) -> Result<(), ApiError> {
+    /// Loads the page before the oldest entry. `before_drawing` is called when it has come.
+    pub async fn load_earlier(self, before_drawing: impl FnOnce()) -> Result<(), ApiError> {
+        let Some(first) = self.first_sequence() else {
+            return Ok(());
+        };
+        let events = self.read_before(first, PAGE).await?;
+        before_drawing();
+        self.put_before(events);
+        Ok(())
+    }
+
+    /// Loads everything from this event on, unless it is here.
+    pub async fn load_from(self, sequence: i64) -> Result<(), ApiError> {
+        let Some(first) = self.first_sequence() else {
+            return Ok(());
+        };
+        let (mut events, mut begin) = (Vec::new(), first);
+        while begin > sequence && self.has_earlier.try_get_untracked() == Some(true) {
+            let page = self.read_before(begin, LARGEST_PAGE).await?;
+            begin = page.first().map_or(0, |event| event.sequence);
+            events.splice(0..0, page);
+        }
+        if !events.is_empty() {
+            self.put_before(events);
+        }
+        Ok(())
+    }
+
+    fn first_sequence(self) -> Option<i64> {
+        self.transcript.try_with_value(Transcript::first_sequence)
+    }
+
+    async fn read_before(self, sequence: i64, size: i32) -> Result<Vec<pb::Event>, ApiError> {
         let request = pb::ListEventsRequest {
-            stream: self.stream.get_value(),
-            before_sequence: self.transcript.with_value(Transcript::first_sequence),
-            page_size: 200,
+            stream: self.stream.try_get_value().unwrap_or_default(),
+            before_sequence: sequence,
+            page_size: size,
             ..Default::default()
         };
         let page = api::events().list_events(request).await?.into_inner();
-        self.has_earlier.set(page.has_more);
+        self.has_earlier.try_set(page.has_more);
+        Ok(page.events)
+    }
+
+    fn put_before(self, events: Vec<pb::Event>) {
         self.transcript
-            .update_value(|transcript| transcript.earlier(page.events));
+            .try_update_value(|transcript| transcript.earlier(events));
         self.draw();
-        Ok(())
     }
 
     /// Reads the session's row again: its title and its cost are not in the event log.
@@ -181,15 +230,12 @@ impl Feed {
             return;
         };
         self.transcript.with_value(|transcript| {
-            for row in self.rows.get_untracked() {
-                if changes.entries.contains(&row.key)
-                    && let Some(entry) = transcript.entry(&row.key)
-                {
-                    row.entry.set(Arc::clone(entry));
-                }
-            }
-            if changes.order {
-                self.rows.update(|rows| reorder(rows, transcript));
+            let regrouped = self.rows.try_update_value(|rows| {
+                let regrouped = rows.draw(&changes, transcript);
+                regrouped.then(|| rows.groups())
+            });
+            if let Some(Some(groups)) = regrouped {
+                self.groups.set(groups);
             }
             self.todos.set(transcript.todos().to_vec());
             if let Some(activity) = transcript.activity() {
@@ -204,17 +250,6 @@ impl Feed {
         self.version
             .update(|version| *version = version.wrapping_add(1));
     }
-}
-
-/// Puts the rows into the transcript's order, keeping those that are already drawn.
-fn reorder(rows: &mut Vec<Row>, transcript: &Transcript) {
-    let mut drawn: HashMap<Key, Row> = rows.drain(..).map(|row| (row.key.clone(), row)).collect();
-    rows.extend(transcript.entries().iter().map(|entry| {
-        drawn.remove(&entry.key).unwrap_or_else(|| Row {
-            key: entry.key.clone(),
-            entry: ArcRwSignal::new(Arc::clone(entry)),
-        })
-    }));
 }
 
 fn set_if_new<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {

@@ -80,6 +80,26 @@ impl Transcript {
         self.index.get(key).and_then(|at| self.entries.get(*at))
     }
 
+    /// The entry that shows this event: the one it belongs to, or the one that it came after. None if
+    /// the event is not here.
+    pub fn entry_of(&self, sequence: i64) -> Option<&Arc<Entry>> {
+        let event = self.events.get(&sequence)?;
+        let kind = event
+            .payload
+            .as_ref()
+            .and_then(|payload| payload.kind.as_ref());
+        let call = match kind {
+            Some(Kind::ToolResult(result)) => Some(&result.tool_call_id),
+            Some(Kind::PermissionRequested(request)) => Some(&request.tool_call_id),
+            Some(Kind::PermissionResolved(answer)) => Some(&answer.tool_call_id),
+            _ => None,
+        };
+        let own = call.and_then(|call| self.entry(&Key::Tool(call.clone())));
+        let before = |entry: &&Arc<Entry>| (1..=sequence).contains(&entry.sequence);
+        own.or_else(|| self.entries.iter().rfind(before))
+            .or(self.entries.first())
+    }
+
     /// The agent's list as it is now.
     pub fn todos(&self) -> &[pb::Todo] {
         &self.todos
@@ -164,7 +184,9 @@ impl Transcript {
         for entry in &self.entries {
             folded.adopt_open(entry);
         }
-        folded.changes.entries.extend(folded.index.keys().cloned());
+        let changed = |entry: &&Arc<Entry>| self.entry(&entry.key) != Some(entry);
+        let keys = folded.entries.iter().filter(changed);
+        folded.changes.entries = keys.map(|entry| entry.key.clone()).collect();
         folded.changes.order = true;
         *self = folded;
     }

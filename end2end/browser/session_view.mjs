@@ -48,7 +48,7 @@ export class SessionView {
 
   /** Waits for the end of the turn that was begun last. */
   async turnHasEnded(word) {
-    await this.page.locator('.entries > :last-child .turn-line').getByText(word, { exact: true }).waitFor();
+    await this.page.locator('.group:last-child > :last-child .turn-line').getByText(word, { exact: true }).waitFor();
   }
 
   /** What a tool's card shows when it is open. */

@@ -25,13 +25,13 @@ test('seven tabs that are opened together have one stream, and each can still ca
     const sent = Date.now();
     await session.say(`!say Word of ${at}.`);
     await session.page.locator('.user-card').getByText(`Word of ${at}.`).waitFor();
-    assert.ok(Date.now() - sent < 10_000, 'a call had to wait');
+    assert.ok(Date.now() - sent < 30_000, 'a call had to wait');
   }));
   await Promise.all(open.map((session) => endsWell(session, server)));
   for (const { page } of open) {
     const asked = Date.now();
     assert.equal(await page.evaluate(() => fetch('/health').then((answer) => answer.status)), 200);
-    assert.ok(Date.now() - asked < 2_000, 'a request had to wait for a connection');
+    assert.ok(Date.now() - asked < 10_000, 'a request had to wait for a connection');
   }
   assert.equal(tabs.open.size, 1);
   assert.equal(watchesBegun(server), tabs.begun, 'the server has seen others');

@@ -35,13 +35,13 @@ pub fn EntryView(
             name,
             attachments,
         } => ("user", user(text, name, attachments, &entry)),
-        Body::Text { .. } => ("agent", agent(row.entry)),
-        Body::Thinking { .. } => ("thinking", thinking(row.entry)),
+        Body::Text { .. } => ("agent", agent(row.entry.clone())),
+        Body::Thinking { .. } => ("thinking", thinking(row.entry.clone())),
         Body::Tool(_) => (
             "tool-entry",
-            view! { <ToolCard entry=row.entry /> }.into_any(),
+            view! { <ToolCard entry=row.entry.clone() /> }.into_any(),
         ),
-        Body::Queued { .. } => ("line", queued(row.entry)),
+        Body::Queued { .. } => ("line", queued(row.entry.clone())),
         Body::Ended(summary) => (
             "turn-end",
             view! { <TurnEnd summary=(**summary).clone() time=entry.time /> }.into_any(),
@@ -50,10 +50,28 @@ pub fn EntryView(
         Body::Notice(notice) => ("line", noticed(notice)),
         Body::Unknown { sequence } => ("line", unknown(*sequence)),
     };
+    let of = row.entry;
+    let sequence = Memo::new(move |_| of.read().sequence);
+    let address = move || (sequence.get() > 0).then(|| format!("e{}", sequence.get()));
     view! {
-        <li class=format!("entry {class}") class:nested=nested>
+        <div class=format!("entry {class}") class:nested=nested role="listitem" id=address tabindex="-1">
             {body}
-        </li>
+            {move || (sequence.get() > 0).then(|| to_here(sequence.get()))}
+        </div>
+    }
+    .into_any()
+}
+
+/// Every event has an address; this is how to get at it.
+fn to_here(sequence: i64) -> AnyView {
+    let (address, name) = (
+        format!("#e{sequence}"),
+        format!("Address of event {sequence}"),
+    );
+    view! {
+        <a class="entry-address" href=address title="Link to this" aria-label=name>
+            <Glyph icon=Icon::Link />
+        </a>
     }
     .into_any()
 }

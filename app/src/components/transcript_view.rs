@@ -1,14 +1,17 @@
 //! The entries of a session in a scroller that follows the end only while the reader is there.
 
+use std::time::Duration;
+
 use leptos::{html, prelude::*, task::spawn_local};
-use wasm_bindgen::JsCast as _;
+use leptos_router::hooks::use_location;
+use wasm_bindgen::{JsCast as _, closure::Closure};
 
 use super::{
-    entry_view::EntryView,
+    earlier::{Earlier, Older},
+    group_view::{GroupView, Sight, group_of},
     icon::{Glyph, Icon},
-    problem::InlineProblem,
 };
-use crate::{api::ApiError, browser, live::Feed};
+use crate::{browser, live::Feed};
 
 /// How far from the end still counts as there, in pixels.
 const NEAR: i32 = 60;
@@ -22,7 +25,11 @@ pub fn TranscriptView(
     let scroller = NodeRef::<html::Div>::new();
     let following = RwSignal::new(true);
     let unseen = RwSignal::new(false);
+    let older = Older::new(feed, scroller);
+    let sight = Sight::new(feed, scroller, move || older.come_near());
+    show_addressed(feed, following);
     follow_end(feed, scroller, following, unseen);
+    find_in_page(feed, scroller);
     let scrolled = move |_| {
         if let Some(scroller) = scroller.get_untracked() {
             let rest = scroller.scroll_height() - scroller.scroll_top() - scroller.client_height();
@@ -48,12 +55,12 @@ pub fn TranscriptView(
             aria-label="Transcript"
         >
             <div class="transcript">
-                <Earlier feed scroller />
-                <ol class="entries">
-                    <For each=move || feed.rows() key=|row| row.key.clone() let:row>
-                        <EntryView row />
+                <Earlier older sight />
+                <div class="entries" role="list">
+                    <For each=move || feed.groups() key=|group| group.id let:group>
+                        <GroupView group sight />
                     </For>
-                </ol>
+                </div>
                 {move || feed.is_empty().then(nothing_yet)}
             </div>
         </div>
@@ -103,50 +110,70 @@ fn follow_end(
     });
 }
 
+/// Goes to the event in the address, whenever that changes.
+fn show_addressed(feed: Feed, following: RwSignal<bool>) {
+    let hash = use_location().hash;
+    Effect::new(move || {
+        let sequence = hash.with(|hash| {
+            let name = hash.trim_start_matches('#');
+            name.strip_prefix('e')?.parse::<i64>().ok()
+        });
+        let Some(sequence) = sequence else { return };
+        following.set(false);
+        spawn_local(async move {
+            // What can't be loaded is not gone to; the place to load it says why.
+            let _ = feed.load_from(sequence).await;
+            let Some((group, address)) = feed.place_of(sequence) else {
+                return;
+            };
+            group.show();
+            // Twice: what comes near by it gets its real height only then.
+            for _ in 0..2 {
+                browser::sleep(Duration::from_millis(60)).await;
+                go_to(address);
+            }
+        });
+    });
+}
+
+fn go_to(address: i64) {
+    if let Ok(Some(marked)) = document().query_selector(".entry.marked") {
+        let _ = marked.class_list().remove_1("marked");
+    }
+    let entry = document().get_element_by_id(&format!("e{address}"));
+    let Some(entry) = entry.and_then(|entry| entry.dyn_into::<web_sys::HtmlElement>().ok()) else {
+        return;
+    };
+    let _ = entry.class_list().add_1("marked");
+    let options = web_sys::ScrollIntoViewOptions::new();
+    options.set_block(web_sys::ScrollLogicalPosition::Center);
+    entry.scroll_into_view_with_scroll_into_view_options(&options);
+    let options = web_sys::FocusOptions::new();
+    options.set_prevent_scroll(true);
+    let _ = entry.focus_with_options(&options);
+}
+
+/// A browser that finds a word in a group that is not drawn says so before it goes there.
+fn find_in_page(feed: Feed, scroller: NodeRef<html::Div>) {
+    Effect::new(move || {
+        let Some(scroller) = scroller.get() else {
+            return;
+        };
+        let found = Closure::<dyn Fn(web_sys::Event)>::new(move |event| {
+            let place = browser::target::<web_sys::Element>(&event);
+            let place = place.and_then(|place| place.closest(".group").ok().flatten());
+            if let Some(group) = place.and_then(|place| group_of(feed, &place)) {
+                group.show();
+            }
+        });
+        let function = found.into_js_value();
+        let _ = scroller.add_event_listener_with_callback("beforematch", function.unchecked_ref());
+    });
+}
+
 fn scroll_to_end(scroller: NodeRef<html::Div>) {
     if let Some(Some(scroller)) = scroller.try_get_untracked() {
         scroller.set_scroll_top(scroller.scroll_height());
-    }
-}
-
-/// Loads older entries and keeps in view what is in view.
-#[component]
-fn Earlier(feed: Feed, scroller: NodeRef<html::Div>) -> impl IntoView {
-    let busy = RwSignal::new(false);
-    let error = RwSignal::new(None::<ApiError>);
-    let load = move |_| {
-        busy.set(true);
-        error.set(None);
-        spawn_local(async move {
-            let height = || {
-                scroller
-                    .get_untracked()
-                    .map_or(0, |scroller| scroller.scroll_height())
-            };
-            let before = height();
-            if let Err(problem) = feed.load_earlier().await {
-                error.try_set(Some(problem));
-            }
-            busy.try_set(false);
-            request_animation_frame(move || {
-                if let Some(Some(scroller)) = scroller.try_get_untracked() {
-                    let grown = scroller.scroll_height() - before;
-                    scroller.set_scroll_top(scroller.scroll_top() + grown);
-                }
-            });
-        });
-    };
-    move || {
-        feed.has_earlier.get().then(|| {
-            view! {
-                <div class="earlier">
-                    <button type="button" class="button small" disabled=move || busy.get() on:click=load>
-                        {move || if busy.get() { "Loading…" } else { "Load earlier" }}
-                    </button>
-                    <InlineProblem error />
-                </div>
-            }
-        })
     }
 }
 

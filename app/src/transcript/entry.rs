@@ -19,6 +19,8 @@ pub enum Key {
 pub struct Entry {
     /// Its name.
     pub key: Key,
+    /// The event that it begins with; 0 while it is open.
+    pub sequence: i64,
     /// The turn it belongs to; empty if none.
     pub turn_id: String,
     /// When it was stored; absent while it is open.
@@ -160,6 +162,16 @@ impl Tool {
         }
     }
 
+    fn words(&self) -> String {
+        let answer = self.result.iter().flat_map(|result| &result.content);
+        let said = answer.filter_map(|block| match &block.kind {
+            Some(pb::tool_content::Kind::Text(text)) => Some(text.as_str()),
+            _ => None,
+        });
+        let words = [self.name.as_str(), &self.input, &self.output];
+        words.into_iter().chain(said).collect::<Vec<_>>().join("\n")
+    }
+
     /// Where it stands.
     pub fn phase(&self) -> ToolPhase {
         let denied = self
@@ -281,6 +293,7 @@ impl Entry {
         };
         Self {
             key,
+            sequence: 0,
             turn_id: delta.turn_id.clone(),
             time: None,
             nested: false,
@@ -290,6 +303,19 @@ impl Entry {
 }
 
 impl Body {
+    /// What is said in it, for who looks for a word.
+    pub fn words(&self) -> String {
+        match self {
+            Self::User { text, .. } | Self::Text { text, .. } | Self::Thinking { text, .. } => {
+                text.clone()
+            }
+            Self::Tool(tool) => tool.words(),
+            Self::Retry(retry) => retry.error.clone().unwrap_or_default().message,
+            Self::Notice(notice) => notice.message.clone(),
+            Self::Queued { .. } | Self::Ended(_) | Self::Unknown { .. } => String::new(),
+        }
+    }
+
     /// Whether it is made of deltas alone, so that it can be lost.
     pub(super) fn is_open(&self) -> bool {
         match self {

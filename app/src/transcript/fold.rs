@@ -129,6 +129,9 @@ impl Transcript {
             return;
         };
         entry.time = entry.time.or(event.create_time);
+        if entry.sequence == 0 {
+            entry.sequence = event.sequence;
+        }
         if let Body::Tool(tool) = &mut entry.body {
             change(tool);
             self.changes.entries.insert(key);
@@ -239,6 +242,7 @@ fn entry(key: Key, event: &pb::Event, body: Body) -> Entry {
         .map(|payload| payload.parent_tool_call_id.as_str());
     Entry {
         key,
+        sequence: event.sequence,
         turn_id: event.turn_id.clone(),
         time: event.create_time,
         nested: parent.is_some_and(|parent| !parent.is_empty()),

@@ -397,3 +397,34 @@ fn changes_name_only_what_moved() {
         [Key::Tool("t".to_owned())]
     );
 }
+
+#[test]
+fn every_event_leads_to_the_entry_that_shows_it() {
+    let events = [
+        user(1, "hello"),
+        started(2),
+        call(3, "t"),
+        text(4, "b", "words"),
+        result(5, "t"),
+        ended(6),
+    ];
+    let transcript = Transcript::from_events(events);
+    let at = |sequence| transcript.entry_of(sequence).map(|entry| entry.key.clone());
+    assert_eq!(at(1), Some(Key::Event(1)));
+    assert_eq!(at(2), Some(Key::Event(1)), "it shows nothing of its own");
+    assert_eq!(at(3), Some(Key::Tool("t".to_owned())));
+    assert_eq!(at(4), Some(Key::Block("b".to_owned())));
+    assert_eq!(at(5), Some(Key::Tool("t".to_owned())));
+    assert_eq!(at(7), None);
+}
+
+#[test]
+fn an_earlier_page_names_only_what_it_changes() {
+    let mut transcript = Transcript::from_events([result(3, "t"), text(4, "b", "words")]);
+    transcript.take_changes();
+    transcript.earlier([user(1, "hello"), call(2, "t")]);
+    let changes = transcript.take_changes();
+    assert!(changes.order);
+    assert!(changes.entries.contains(&Key::Tool("t".to_owned())));
+    assert!(!changes.entries.contains(&Key::Block("b".to_owned())));
+}
