@@ -1,40 +1,40 @@
-//! Keeps the directories on the page up to date: one watch of those that are shown, begun again
-//! when others are shown and when it breaks.
+//! Keeps the directories on the page up to date: those that are shown are watched, through the one
+//! stream of the browser.
 
-use std::time::Duration;
+use std::collections::HashMap;
 
-use futures::future::{AbortHandle, Abortable};
 use leptos::{ev::visibilitychange, prelude::*, task::spawn_local};
-use membrane_proto::v1::{self as pb, watch_response::Kind};
 
 use super::{Files, Shown, Task};
 use crate::{
-    api::{self, ApiError},
-    browser, path,
+    path,
+    stream::{Item, Stream, Topic},
 };
 
-/// Directories that one watch takes.
-const MAX_WATCHED: usize = 64;
+/// Directories that one page watches. The stream has room for twice as many topics, which all tabs
+/// of a browser share.
+const MAX_WATCHED: usize = 32;
 /// A directory of which more entries are loaded is not read again by itself.
 const MAX_RELOADED: usize = 500;
-/// How long to wait for more directories to be opened before the watch begins again.
-const GATHER: Duration = Duration::from_millis(200);
-/// Longest wait before a broken watch is begun again.
-const MAX_BACKOFF: Duration = Duration::from_secs(15);
 
 impl Files {
     /// Follows what agents and other people do in the directories that are shown, until the page
     /// goes.
     pub fn follow(self) {
+        let stream = expect_context::<Stream>();
+        let page = Owner::current().unwrap_or_default();
         let watched = Memo::new(move |_| self.watched());
-        Effect::new(move || {
-            let paths = watched.get();
-            let (handle, registration) = AbortHandle::new_pair();
-            spawn_local(async move {
-                // Aborted means that other directories are shown, or that the page went.
-                let _ = Abortable::new(self.keep_watching(paths), registration).await;
+        Effect::new(move |watches: Option<HashMap<String, Owner>>| {
+            let mut before = watches.unwrap_or_default();
+            let paths = watched.get().into_iter();
+            let watches = paths.map(|path| {
+                let kept = before.remove(&path);
+                let watch = kept.unwrap_or_else(|| self.watch(stream, &page, path.clone()));
+                (path, watch)
             });
-            on_cleanup(move || handle.abort());
+            let watches = watches.collect();
+            before.into_values().for_each(|gone| gone.cleanup());
+            watches
         });
         Effect::new(move || {
             self.task.track();
@@ -69,42 +69,23 @@ impl Files {
         paths
     }
 
-    async fn keep_watching(self, paths: Vec<String>) {
-        browser::sleep(GATHER).await;
-        let mut wait = Duration::from_millis(500);
-        loop {
-            match self.watch_once(&paths).await {
-                Ok(()) => wait = Duration::from_millis(500),
-                Err(error) if error.is_transient() => wait = (wait * 2).min(MAX_BACKOFF),
-                // The page says the same of itself as soon as anything is done on it.
-                Err(_) => return,
-            }
-            browser::sleep(wait.mul_f64(0.5 + browser::jitter() / 2.0)).await;
-        }
-    }
-
-    /// One watch from where it begins to where it breaks, if it has begun.
-    async fn watch_once(self, paths: &[String]) -> Result<(), ApiError> {
+    /// Watches a directory until what this returns is cleaned up, or the page goes.
+    fn watch(self, stream: Stream, page: &Owner, path: String) -> Owner {
+        let owner = page.child();
         let Some(workspace_id) = self.workspace_id.try_get_value() else {
-            return Ok(());
+            return owner;
         };
-        let directory = |path: &String| pb::WatchedDirectory {
-            workspace_id: workspace_id.clone(),
-            path: path.clone(),
-        };
-        let request = pb::WatchRequest {
-            directories: paths.iter().map(directory).collect(),
-            ..Default::default()
-        };
-        let mut watch = api::events().watch(request).await?.into_inner();
-        while let Ok(Some(message)) = watch.message().await {
-            if let Some(Kind::FilesChanged(changed)) = message.kind {
-                self.stale
-                    .try_update_value(|stale| stale.insert(changed.path));
-                self.reload_stale();
-            }
-        }
-        Ok(())
+        let topic = Topic::directory(&workspace_id, &path);
+        owner.with(|| {
+            stream.watch(topic, 0, move |item| {
+                if item == Item::FilesChanged {
+                    let path = path.clone();
+                    self.stale.try_update_value(|stale| stale.insert(path));
+                    self.reload_stale();
+                }
+            });
+        });
+        owner
     }
 
     /// Reads again what has changed. Somebody who is in the middle of something is not disturbed,
