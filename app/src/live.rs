@@ -44,7 +44,7 @@ pub struct Feed {
     pub cost: RwSignal<Cost>,
     /// Whether there are older events on the server.
     pub has_earlier: RwSignal<bool>,
-    /// Counts how often something was drawn.
+    /// Counts how often something that arrived was drawn; older history does not count.
     pub version: RwSignal<u32>,
     /// Why there will be no more events; none while there may be.
     pub over: RwSignal<Option<ApiError>>,
@@ -219,6 +219,8 @@ impl Feed {
                     .is_some()
                 {
                     self.draw();
+                    self.version
+                        .update(|version| *version = version.wrapping_add(1));
                 }
             },
             FRAME,
@@ -247,8 +249,6 @@ impl Feed {
                 .with_untracked(|session| total(session, transcript));
             set_if_new(self.cost, cost);
         });
-        self.version
-            .update(|version| *version = version.wrapping_add(1));
     }
 }
 

@@ -57,6 +57,18 @@ pub fn address(workspace_id: &str, path: &str) -> String {
     address
 }
 
+/// The page of a file at one of its lines, from 1.
+pub fn line_address(workspace_id: &str, path: &str, line: i64) -> String {
+    let page = address(workspace_id, path);
+    let extension = name(path).rsplit_once('.').map_or("", |(_, end)| end);
+    // What is shown as something else than text has lines in its source only.
+    let source = match extension.to_ascii_lowercase().as_str() {
+        "md" | "markdown" | "ipynb" | "csv" | "tsv" | "tab" | "svg" => "?view=source",
+        _ => "",
+    };
+    format!("{page}{source}#L{line}")
+}
+
 /// The page where a file is edited.
 pub fn edit_address(workspace_id: &str, path: &str) -> String {
     let mut address = format!("/workspaces/{workspace_id}/edit");
@@ -196,6 +208,13 @@ mod tests {
         assert_eq!(ancestors("a/b/c"), ["", "a", "a/b"]);
         assert_eq!(ancestors("a"), [""]);
         assert!(ancestors("").is_empty());
+    }
+
+    #[test]
+    fn a_line_is_shown_where_there_are_lines() {
+        assert!(line_address("w", "src/main.rs", 7).ends_with("/files/src/main.rs#L7"));
+        assert!(line_address("w", "READ.Me.MD", 7).ends_with("/READ.Me.MD?view=source#L7"));
+        assert!(line_address("w", "md", 7).ends_with("/files/md#L7"));
     }
 
     #[test]

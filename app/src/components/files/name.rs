@@ -29,10 +29,10 @@ pub fn FileLink(
     let page = workspace_id.zip(path::of_tool(&path));
     match page {
         Some((id, path)) => {
-            let mut href = path::address(&id, &path);
-            if line > 0 {
-                href.push_str(&format!("#L{line}"));
-            }
+            let href = match line {
+                0 => path::address(&id, &path),
+                line => path::line_address(&id, &path, line),
+            };
             view! { <a class="file-link mono" href=href rel="external"><bdi>{text}</bdi></a> }
                 .into_any()
         }

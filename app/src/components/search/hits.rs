@@ -60,13 +60,17 @@ fn fingerprint(file: &Arc<pb::FileMatches>) -> Vec<(i64, Vec<(i32, i32)>)> {
 }
 
 fn hits(search: Search, file: &pb::FileMatches) -> AnyView {
-    let href = search
-        .workspace_id
-        .with_value(|id| path::address(id, &file.path));
+    let workspace_id = search.workspace_id.get_value();
+    let href = path::address(&workspace_id, &file.path);
     let lines = file
         .lines
         .iter()
-        .map(|line| hit(&href, line))
+        .map(|line| {
+            hit(
+                path::line_address(&workspace_id, &file.path, line.number),
+                line,
+            )
+        })
         .collect_view();
     let count = format::count(file.lines.len() as i64, "line", "lines");
     let found = pb::FoundFile {
@@ -88,8 +92,7 @@ fn hits(search: Search, file: &pb::FileMatches) -> AnyView {
     .into_any()
 }
 
-fn hit(file: &str, line: &pb::SearchLine) -> AnyView {
-    let href = format!("{file}#L{}", line.number);
+fn hit(href: String, line: &pb::SearchLine) -> AnyView {
     let shown = shown(line);
     view! {
         <li>
