@@ -53,7 +53,7 @@ test('older change sets are on pages of their own, and each has its heading', as
 test('more files of a change set are on pages of their own', async () => {
   const view = await open(`/${first}`);
   const { page } = view;
-  const names = async () => page.locator('.change-link').evaluateAll((links) => links.map((link) => link.innerText.trim()));
+  const names = async () => page.locator('.change-link').evaluateAll((links) => links.map((link) => link.textContent.trim()));
   const seen = await names();
   assert.equal(seen.length, 500);
   await page.getByRole('link', { name: 'More files' }).click();

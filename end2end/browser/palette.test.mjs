@@ -176,6 +176,7 @@ for (const { name, ...options } of looks) {
     await page.getByRole('option').filter({ hasText: 'note.md' }).waitFor();
     problems.push(...await look(page, `palette-typed-${name}`));
     await page.keyboard.press('Escape');
+    await page.getByRole('option').first().waitFor({ state: 'detached' });
     await page.keyboard.press('?');
     await page.getByRole('heading', { name: 'Keyboard shortcuts' }).waitFor();
     problems.push(...await look(page, `shortcuts-${name}`));

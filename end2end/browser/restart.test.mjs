@@ -40,7 +40,7 @@ async function inMidTurn() {
 async function goesOn({ view, session }) {
   await session.turnHasEnded('Cut off by a restart of the server');
   await view.page.getByText('The server was restarted').first().waitFor();
-  await view.page.getByText('Live', { exact: true }).waitFor();
+  await view.page.getByRole('navigation', { name: 'Console' }).getByText('Live', { exact: true }).waitFor();
   await session.say('!say After the restart.');
   await session.turnHasEnded('Done');
   assert.equal((await session.agentText().last().innerText()).trim(), 'After the restart.');

@@ -76,7 +76,7 @@ export async function crash(tabs, page) {
 }
 
 export async function live({ page }) {
-  await page.getByText('Live', { exact: true }).waitFor();
+  await page.getByRole('navigation', { name: 'Console' }).getByText('Live', { exact: true }).waitFor();
 }
 
 /** Makes so many sessions, in as many workspaces or in fewer. */

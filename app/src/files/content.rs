@@ -390,7 +390,7 @@ mod tests {
     fn bytes_are_shown_sixteen_a_line() {
         let html = hexadecimal(b"\0<script>01234567");
         assert!(html.starts_with("<span class=\"hex-at\">000000</span>  00 3c 73"));
-        assert!(html.contains(" .&lt;script&gt;012345\n"));
+        assert!(html.contains(" .&lt;script&gt;0123456\n"));
         assert_eq!(html.lines().count(), 2);
     }
 }

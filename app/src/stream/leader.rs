@@ -9,7 +9,7 @@ use futures::{
     future::{Either, select},
 };
 use membrane_proto::v1::{self as pb, EndReason, watch_response::Kind as Message};
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
 use super::{
     letters::{Health, Kind, News, State, Topic, Watched},
@@ -48,7 +48,7 @@ enum Left {
 /// What comes next while a stream is read.
 enum Next {
     Message(Box<pb::WatchResponse>),
-    Nothing(Option<Box<Status>>),
+    Nothing(Option<Box<ApiError>>),
     Woken,
     Time,
 }
@@ -124,8 +124,8 @@ async fn watch(node: &Node, topics: &Topics, woken: &mut mpsc::Receiver<()>) -> 
                     return left;
                 }
             }
-            Next::Nothing(Some(status)) => {
-                return match left((*status).into()) {
+            Next::Nothing(Some(error)) => {
+                return match left(*error) {
                     over @ Left::Over(_) => over,
                     _ => Left::Broken(true),
                 };
@@ -154,7 +154,7 @@ async fn next(
 ) -> Next {
     match select(stream.next(), select(woken.next(), timer)).await {
         Either::Left((Some(Ok(response)), _)) => Next::Message(Box::new(response)),
-        Either::Left((Some(Err(status)), _)) => Next::Nothing(Some(Box::new(status))),
+        Either::Left((Some(Err(status)), _)) => Next::Nothing(Some(Box::new(status.into()))),
         Either::Left((None, _)) => Next::Nothing(None),
         Either::Right((Either::Left(_), _)) => Next::Woken,
         Either::Right((Either::Right(_), _)) => Next::Time,

@@ -36,6 +36,10 @@ pub struct Letter {
 
 /// What a letter says.
 #[derive(Clone, PartialEq, Oneof)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all letters are of the largest kind"
+)]
 pub enum Kind {
     /// To the leader.
     #[prost(message, tag = "1")]
