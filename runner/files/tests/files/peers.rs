@@ -152,7 +152,12 @@ fn packed_by(command: &str, arguments: &[&str], package: &str) {
 fn what_info_zip_packs_is_accepted() {
     let script = |zip| ["-c", zip, "sh"];
     packed_by("sh", &script("zip -qry \"$1\" ."), "zip");
-    packed_by("sh", &script("zip -qry - . | cat > \"$1\""), "zip");
+    // It can't write a link into a pipe.
+    packed_by(
+        "sh",
+        &script("rm src/link; zip -qr - . | cat > \"$1\""),
+        "zip",
+    );
     packed_by("sh", &script("zip -qry -fz \"$1\" ."), "zip");
     packed_by("sh", &script("zip -qry -0 -X \"$1\" ."), "zip");
 }
