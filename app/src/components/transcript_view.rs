@@ -11,10 +11,16 @@ use super::{
     group_view::{GroupView, Sight, group_of},
     icon::{Glyph, Icon},
 };
-use crate::{browser, live::Feed};
+use crate::{
+    browser,
+    live::{Feed, Group},
+};
 
 /// How far from the end still counts as there, in pixels.
 const NEAR: i32 = 60;
+/// How often it is tried to reach an entry, and how long the page has to draw in between.
+const STEPS: usize = 50;
+const STEP: Duration = Duration::from_millis(60);
 
 /// The scroller.
 #[component]
@@ -126,24 +132,44 @@ fn show_addressed(feed: Feed, following: RwSignal<bool>) {
             let Some((group, address)) = feed.place_of(sequence) else {
                 return;
             };
-            group.show();
-            // Twice: what comes near by it gets its real height only then.
-            for _ in 0..2 {
-                browser::sleep(Duration::from_millis(60)).await;
-                go_to(address);
-            }
+            reach(&group, address).await;
         });
     });
 }
 
-fn go_to(address: i64) {
+/// Goes to an entry of a group that may not be in the document, or be put away again because nobody
+/// is near it yet.
+async fn reach(group: &Group, address: i64) {
+    let mut reached = 0;
+    for _ in 0..STEPS {
+        group.show();
+        browser::sleep(STEP).await;
+        reached = if go_to(address) { reached + 1 } else { 0 };
+        match reached {
+            0 => bring_near(group),
+            // Once more: what came near by it got its real height only now.
+            1 => {}
+            _ => return,
+        }
+    }
+}
+
+fn bring_near(group: &Group) {
+    let place = document().query_selector(&format!("[data-group='{}']", group.id));
+    if let Ok(Some(place)) = place {
+        place.scroll_into_view();
+    }
+}
+
+/// Goes to an entry and marks it; false if it is not in the document.
+fn go_to(address: i64) -> bool {
+    let entry = document().get_element_by_id(&format!("e{address}"));
+    let Some(entry) = entry.and_then(|entry| entry.dyn_into::<web_sys::HtmlElement>().ok()) else {
+        return false;
+    };
     if let Ok(Some(marked)) = document().query_selector(".entry.marked") {
         let _ = marked.class_list().remove_1("marked");
     }
-    let entry = document().get_element_by_id(&format!("e{address}"));
-    let Some(entry) = entry.and_then(|entry| entry.dyn_into::<web_sys::HtmlElement>().ok()) else {
-        return;
-    };
     let _ = entry.class_list().add_1("marked");
     let options = web_sys::ScrollIntoViewOptions::new();
     options.set_block(web_sys::ScrollLogicalPosition::Center);
@@ -151,6 +177,7 @@ fn go_to(address: i64) {
     let options = web_sys::FocusOptions::new();
     options.set_prevent_scroll(true);
     let _ = entry.focus_with_options(&options);
+    true
 }
 
 /// A browser that finds a word in a group that is not drawn says so before it goes there.
