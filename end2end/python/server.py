@@ -77,6 +77,15 @@ class Server:
             raise AssertionError(f"{command} ended with {done.returncode}: {done.stderr}")
         return done.stdout.strip()
 
+    def peak_of_memory(self, reset: bool = False) -> int:
+        """The most bytes of memory that the server had since the last reset. After a reset that is
+        what it has now."""
+        process = Path(f"/proc/{self.process.pid}")
+        if reset:
+            (process / "clear_refs").write_text("5")
+        lines = (process / "status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) << 10
+
     def log(self) -> str:
         return (self.data / "serve.log").read_text(errors="replace")[-4000:]
 
