@@ -33,7 +33,7 @@ part_browser() {
     require cargo cargo
     require_file "$E2E_SITE/pkg" "run node app/frontend/bundle.mjs, or set MEMBRANE_SITE_DIR"
     require_file "$E2E_SCRIPTED" "run cargo build -p membrane-scripted, or set MEMBRANE_SCRIPTED"
-    node --test --test-concurrency=1 --test-timeout=120000 --test-reporter=./browser/lines.mjs \
+    node --test --test-concurrency=1 --test-timeout=300000 --test-reporter=./browser/lines.mjs \
         browser/"${FILTER:-}"*.test.mjs
 }
 

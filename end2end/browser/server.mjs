@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, closeSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -13,7 +14,9 @@ import { promisify } from 'node:util';
 
 export const here = dirname(fileURLToPath(import.meta.url));
 export const end2end = resolve(here, '..');
-const buf = join(end2end, 'node_modules/.bin/buf');
+// The program itself: what npm puts on the path starts Node.js first, once for each call.
+const machine = `${process.platform}-${process.arch === 'arm64' ? 'aarch64' : process.arch}`;
+const buf = createRequire(import.meta.url).resolve(`@bufbuild/buf-${machine}/bin/buf`);
 const run = promisify(execFile);
 
 const program = required('E2E_MEMBRANE');
