@@ -77,9 +77,19 @@ impl Feed {
         }
     }
 
-    /// The entries in order, in groups; tracked.
-    pub fn groups(self) -> Vec<Group> {
-        self.groups.get()
+    /// In which arrivals the groups of entries came, in the order of the entries; tracked.
+    pub fn arrivals(self) -> Vec<u64> {
+        let groups = self.groups.read();
+        let mut arrivals: Vec<u64> = groups.iter().map(|group| group.arrival).collect();
+        arrivals.dedup();
+        arrivals
+    }
+
+    /// The groups that came in one arrival, in order; tracked.
+    pub fn groups_of(self, arrival: u64) -> Vec<Group> {
+        let groups = self.groups.read();
+        let came = |group: &&Group| group.arrival == arrival;
+        groups.iter().filter(came).cloned().collect()
     }
 
     /// One of the groups; none when the page has gone.

@@ -63,8 +63,16 @@ pub fn TranscriptView(
             <div class="transcript">
                 <Earlier older sight />
                 <div class="entries" role="list">
-                    <For each=move || feed.groups() key=|group| group.id let:group>
-                        <GroupView group sight />
+                    // A list that grows by more than one in front moves what it has, and what is
+                    // moved is no longer selected and has no focus. So an arrival is one.
+                    <For each=move || feed.arrivals() key=|arrival| *arrival let:arrival>
+                        <For
+                            each=move || feed.groups_of(arrival)
+                            key=|group| group.id
+                            let:group
+                        >
+                            <GroupView group sight />
+                        </For>
                     </For>
                 </div>
                 {move || feed.is_empty().then(nothing_yet)}

@@ -30,6 +30,9 @@ pub struct Row {
 pub struct Group {
     /// Its name for as long as the page lives.
     pub id: u64,
+    /// Those that came to the front together have the same number here, and so have the first ones
+    /// and all that came behind them.
+    pub arrival: u64,
     /// Its entries, oldest first.
     pub rows: ArcRwSignal<Vec<Row>>,
     /// While they are not in the document, the height of their place in pixels.
@@ -45,6 +48,7 @@ pub struct Rows {
     index: HashMap<Key, (u64, Row)>,
     count: usize,
     ids: u64,
+    arrivals: u64,
 }
 
 impl Row {
@@ -166,11 +170,12 @@ impl Rows {
         // The first of the front may be shorter, so that the next ones stay whole.
         let short = front.len() % GROUP;
         let (short, whole) = front.split_at(short);
+        self.arrivals += 1;
         for some in std::iter::once(short).chain(whole.chunks(GROUP)) {
             let rows = some
                 .iter()
                 .map(|entry| row(entry).map_or_else(|| Row::new(entry), |(_, row)| row));
-            if let Some(group) = self.push(rows.collect()) {
+            if let Some(group) = self.push(rows.collect(), self.arrivals) {
                 group.put_off();
             }
         }
@@ -194,6 +199,7 @@ impl Rows {
 
     fn append(&mut self, entries: &[Arc<Entry>]) {
         let mut rows: Vec<Row> = entries.iter().map(Row::new).collect();
+        let arrival = self.groups.last().map_or(0, |last| last.arrival);
         if let Some(last) = self.groups.last() {
             let room = GROUP.saturating_sub(last.rows.read_untracked().len());
             let more: Vec<Row> = rows.drain(..room.min(rows.len())).collect();
@@ -205,11 +211,11 @@ impl Rows {
             }
         }
         for some in rows.chunks(GROUP) {
-            self.push(some.to_vec());
+            self.push(some.to_vec(), arrival);
         }
     }
 
-    fn push(&mut self, rows: Vec<Row>) -> Option<&Group> {
+    fn push(&mut self, rows: Vec<Row>, arrival: u64) -> Option<&Group> {
         if rows.is_empty() {
             return None;
         }
@@ -219,6 +225,7 @@ impl Rows {
         }
         self.groups.push(Group {
             id: self.ids,
+            arrival,
             rows: ArcRwSignal::new(rows),
             away: ArcRwSignal::new(None),
             last: Arc::default(),
@@ -335,6 +342,8 @@ mod tests {
         );
         let away = |at: usize| rows.groups[at].away.get_untracked().is_some();
         assert!(away(0) && !away(3));
+        let arrivals = rows.groups.iter().map(|group| group.arrival);
+        assert_eq!(arrivals.collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
     }
 
     #[test]
