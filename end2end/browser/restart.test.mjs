@@ -8,7 +8,8 @@ import { Server, endAll, eventually, runs } from './server.mjs';
 import { SessionView, compareWithLog } from './session_view.mjs';
 
 // What the browser itself writes when a server is not there, or goes away in mid-answer.
-const CONNECTION_LOST = /Failed to load resource: net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)/;
+// A part of the console that is fetched ahead just then does not come, and comes when it is needed.
+const CONNECTION_LOST = /Failed to load resource: net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)|TypeError: Failed to fetch\n[^]*__wasm_split/;
 
 let browser;
 let server;
