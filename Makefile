@@ -35,6 +35,10 @@ setup: ## Install what building and running need; quick when it is there.
 setup-test: ## Install what the tests need beside that.
 	@TOOLS='$(TOOLS)' end2end/setup/setup.sh test
 
+.PHONY: setup-bench
+setup-bench: ## Install what the benchmarks compare with.
+	@TOOLS='$(TOOLS)' end2end/setup/setup.sh bench
+
 .PHONY: clean
 clean: ## Remove what was built and downloaded; ./data stays.
 	cargo clean
@@ -105,7 +109,7 @@ screenshots: setup-test binaries bundle ## Take a picture of every view, into en
 # For some rows of the list of goals: make bench ROWS='1 11'. For a quick try: ROUNDS=2. For data in
 # memory: DATA=/dev/shm.
 .PHONY: bench
-bench: setup ## Compare how fast everything is with limits and with a peer.
+bench: setup-bench ## Compare how fast everything is with limits and with a peer.
 	cargo build --release --package membrane-server --package membrane-bench
 	node app/frontend/bundle.mjs
 	BENCH_BIN='$(TARGET)/release/membrane-bench' MEMBRANE_BIN='$(TARGET)/release/membrane' \

@@ -22,5 +22,6 @@ done
 mkdir -p "$DATA"
 read -ra rows <<<"${ROWS:-}"
 exec "$BENCH_BIN" --membrane "$membrane" --site "$SITE" --data "$DATA" \
+    --crates "${CARGO_HOME:-$HOME/.cargo}/registry/src" \
     --python "$venv/bin/python" --peer "$here/peer/main.py" \
     --rounds "${ROUNDS:-7}" "${rows[@]}"

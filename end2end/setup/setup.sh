@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Installs what is missing for `make run` or `make test`, and says in a line each what and why.
+# Installs what is missing for `make run`, `make test` or `make bench`, and says in a line each what and why.
 # Whatever is there is left alone, so that a second time takes a moment.
 #
 #   end2end/setup/setup.sh run    what building and running need
 #   end2end/setup/setup.sh test   the same, and what the tests need
+#   end2end/setup/setup.sh bench  what building and running need, and what is measured beside it
 #
 # TOOLS names the directory that our own tools are installed below.
 set -euo pipefail
 
-purpose=${1:?run or test}
+purpose=${1:?run, test or bench}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${TOOLS:=$PWD/target/tools}"
 
@@ -67,7 +68,25 @@ a_font() {
 want_packages() {
     want build-essential 'a C compiler for ring and SQLite' a_c_compiler
     want bubblewrap 'the sandbox around what agents run' has bwrap
-    [[ $purpose == test ]] || return 0
+    "want_packages_of_$purpose"
+}
+
+want_packages_of_run() {
+    :
+}
+
+want_packages_of_bench() {
+    want git 'one who finds what changed' has git
+    want python3 'the peer that stores events' has python3
+    want python3-venv 'packages for it, outside the system' python3 -c 'import ensurepip, venv'
+    want restic 'one who finds and keeps what changed' has restic
+    want ripgrep 'one who searches files' has rg
+    want unzip 'one who unpacks archives' has unzip
+    want zip 'one who makes archives' has zip
+    want zstd 'archives of the other kind' has zstd
+}
+
+want_packages_of_test() {
     want chromium 'the browser of the end-to-end tests' has chromium
     want curl 'requests by shell scripts' has curl
     want fonts-dejavu-core 'text in that browser' a_font

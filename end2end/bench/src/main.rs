@@ -18,6 +18,7 @@ mod rounds;
 mod rows;
 mod store;
 mod subscribe;
+mod trees;
 
 use std::path::PathBuf;
 
@@ -50,6 +51,9 @@ pub struct Settings {
     /// The browser bundle.
     #[arg(long, default_value = "target/site")]
     site: PathBuf,
+    /// Where cargo keeps the sources of crates, which make trees to measure with.
+    #[arg(long)]
+    crates: PathBuf,
     /// The Python that the peer runs with; without it there is no peer.
     #[arg(long)]
     python: Option<PathBuf>,

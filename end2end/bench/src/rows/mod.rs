@@ -1,10 +1,14 @@
 //! The rows that there are, by their number in the list of goals.
 
+mod archives;
 mod cold_start;
 mod event_latency;
 mod fan_out;
 mod first_page;
+mod listing;
+mod manifests;
 mod sandbox;
+mod searching;
 mod throughput;
 
 use std::{net::SocketAddr, path::Path, process::Stdio};
@@ -14,7 +18,7 @@ use tokio::process::{Child, Command};
 
 use crate::Settings;
 
-const ROWS: [u8; 6] = [1, 2, 3, 8, 10, 11];
+const ROWS: [u8; 10] = [1, 2, 3, 5, 6, 8, 10, 11, 12, 13];
 
 /// Measures the rows that were asked for, one after the other.
 ///
@@ -33,9 +37,13 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
             1 => event_latency::run(settings).await,
             2 => throughput::run(settings).await,
             3 => fan_out::run(settings).await,
+            5 => archives::run(settings).await,
+            6 => manifests::run(settings).await,
             8 => cold_start::run(settings).await,
             10 => first_page::run(settings).await,
             11 => sandbox::run(settings).await,
+            12 => listing::run(settings).await,
+            13 => searching::run(settings).await,
             other => bail!("there is no row {other}; there are {ROWS:?}"),
         }
         .with_context(|| format!("row {row}"))?;
