@@ -5,6 +5,7 @@ mod support;
 mod bash;
 mod bash_output;
 mod doctor;
+mod doors;
 mod edit;
 mod glob;
 mod grep;
