@@ -13,6 +13,7 @@ pub mod danger_zone;
 pub mod diff_view;
 pub mod earlier;
 pub mod editor;
+pub mod egress_line;
 pub mod entry_view;
 pub mod field;
 pub mod files;

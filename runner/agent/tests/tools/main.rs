@@ -7,6 +7,7 @@ mod bash_output;
 mod doctor;
 mod doors;
 mod edit;
+mod egress;
 mod glob;
 mod grep;
 mod isolation;
