@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
+mod egress;
+
+pub use egress::{Egress, EgressMode};
+
 const MAX_MODEL: usize = 200;
 const MAX_PROMPT: usize = 100_000;
 const MAX_VARIABLES: usize = 100;
@@ -105,6 +109,9 @@ pub struct Settings {
     /// Variables of what an agent starts. Rows of earlier versions have none.
     #[serde(default)]
     pub environment: Vec<(String, String)>,
+    /// What the processes of an agent may reach. Rows of earlier versions have none.
+    #[serde(default)]
+    pub egress: Egress,
 }
 
 impl Default for Settings {
@@ -119,6 +126,7 @@ impl Default for Settings {
             allowed_tools: TOOL_NAMES.iter().map(ToString::to_string).collect(),
             permission_mode: Permissions::Default,
             environment: Vec::new(),
+            egress: Egress::default(),
         }
     }
 }
@@ -151,6 +159,7 @@ impl Settings {
             settings.set("permission_mode", &given)?;
         }
         settings.set("environment", &given)?;
+        settings.set("egress", &given)?;
         if !given.allowed_tools.is_empty() {
             settings.allowed_tools = given.allowed_tools;
         }
@@ -191,6 +200,7 @@ impl Settings {
                 }
             }
             "environment" => self.environment = decode_environment(&given.environment),
+            "egress" => self.egress = Egress::decode(given.egress.as_ref())?,
             "engine" if given.engine() == proto::Engine::Native => {}
             "engine" => return Err(unspecified("engine")),
             _ => {
@@ -208,7 +218,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Invalid`] for an unspecified value.
     pub fn set_all(&mut self, given: &proto::WorkspaceSettings) -> Result<(), Error> {
-        const FIELDS: [&str; 10] = [
+        const FIELDS: [&str; 11] = [
             "provider",
             "base_url",
             "model",
@@ -219,6 +229,7 @@ impl Settings {
             "permission_mode",
             "engine",
             "environment",
+            "egress",
         ];
         FIELDS.iter().try_for_each(|field| self.set(field, given))
     }
@@ -268,6 +279,9 @@ impl Settings {
         if let Err(text) = check_environment(&self.environment) {
             complain("environment", text);
         }
+        if let Err((field, text)) = self.egress.check() {
+            complain(field, text);
+        }
         match (self.provider, self.base_url.is_empty()) {
             (Provider::Custom, true) => {
                 complain("base_url", "is required for a custom provider".to_owned())
@@ -311,6 +325,7 @@ impl Settings {
             .into(),
             engine: proto::Engine::Native.into(),
             environment: encode_environment(&self.environment),
+            egress: Some(self.egress.encode()),
         }
     }
 

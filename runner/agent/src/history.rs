@@ -193,6 +193,8 @@ impl<'events> Builder<'events> {
             | Kind::PermissionRequested(_)
             | Kind::PermissionResolved(_)
             | Kind::TodosUpdated(_)
+            | Kind::EgressDecision(_)
+            | Kind::EgressTotals(_)
             | Kind::Notice(_) => {}
         }
     }

@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use membrane_agent::{Host, TurnReport, TurnSpec, engine, sandbox::WorkspacePlace, tools::Toolbox};
+use membrane_agent::{
+    Host, TurnReport, TurnSpec,
+    egress::{EgressLimits, EgressProxy},
+    engine,
+    sandbox::{Door, WorkspacePlace},
+    tools::Toolbox,
+};
 use membrane_proto::v1::{
     ErrorDetail, Event, Notice, NoticeLevel, TurnEnded, TurnOutcome, TurnQueued, TurnStarted,
     Usage, event_payload::Kind,
@@ -148,7 +154,13 @@ impl Run {
         let (host, requests) = Host::channel(HOST_BUFFER);
         let serving = host::serve(self, requests);
         let spec = self.spec().await?;
-        let running = engine::run_turn(spec, &model, &tools, host, self.cancel.clone());
+        tools.set_doors(self.way_out(&host).as_slice());
+        let running = async {
+            let report = engine::run_turn(spec, &model, &tools, host, self.cancel.clone()).await;
+            // What answers behind them holds the host, whose end is waited for.
+            tools.set_doors(&[]);
+            report
+        };
         let (report, ()) = tokio::join!(running, serving);
         if self.cancel.is_cancelled() && report.outcome == TurnOutcome::Interrupted {
             return Ok(TurnReport {
@@ -157,6 +169,16 @@ impl Run {
             });
         }
         Ok(report)
+    }
+
+    /// The door to the internet, if the workspace has one.
+    fn way_out(&self, host: &Host) -> Option<Door> {
+        EgressProxy::door(
+            self.settings.egress.policy(),
+            self.sessions.dependencies.guard.clone(),
+            host.clone(),
+            EgressLimits::default(),
+        )
     }
 
     async fn spec(&self) -> Result<TurnSpec, Error> {
