@@ -10,12 +10,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "membrane/v1/account.proto",
     "membrane/v1/change.proto",
     "membrane/v1/event.proto",
     "membrane/v1/file.proto",
     "membrane/v1/preview.proto",
+    "membrane/v1/secret.proto",
     "membrane/v1/session.proto",
     "membrane/v1/workspace.proto",
 ];

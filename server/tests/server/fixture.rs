@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+use membrane_agent::redact::Redactor;
 use membrane_proto::v1::{
     self as proto, account_service_client::AccountServiceClient,
     change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
@@ -54,7 +55,7 @@ impl TestServer {
         let mut config = Config::for_directory(directory.path(), address).expect("a configuration");
         config.sandbox.inside = Some(env!("CARGO_BIN_EXE_membrane").into());
         config.egress_allow_private = vec!["127.0.0.1".parse().expect("a rule")];
-        let server = Server::start(config, Clock::system())
+        let server = Server::start(config, Clock::system(), Redactor::default())
             .await
             .expect("a server");
         let app = server.app.clone();
