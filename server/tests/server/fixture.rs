@@ -6,8 +6,8 @@ use membrane_agent::redact::Redactor;
 use membrane_proto::v1::{
     self as proto, account_service_client::AccountServiceClient,
     change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
-    file_service_client::FileServiceClient, session_service_client::SessionServiceClient,
-    workspace_service_client::WorkspaceServiceClient,
+    file_service_client::FileServiceClient, secret_service_client::SecretServiceClient,
+    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
 };
 use membrane_server::{
     authz::Role,
@@ -244,6 +244,10 @@ impl Caller {
 
     pub fn workspaces(&self) -> WorkspaceServiceClient<Intercepted> {
         WorkspaceServiceClient::new(self.service())
+    }
+
+    pub fn secrets(&self) -> SecretServiceClient<Intercepted> {
+        SecretServiceClient::new(self.service())
     }
 
     pub fn sessions(&self) -> SessionServiceClient<Intercepted> {

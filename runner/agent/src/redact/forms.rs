@@ -65,7 +65,10 @@ fn encoded(secret: &[u8], add: &mut impl FnMut(String)) {
         for kept in URL_KEPT {
             add(percent(secret, kept, false, upper));
         }
-        add(percent(secret, "*-._", true, upper));
+        // Forms, by the standard of browsers and by Python's `quote_plus`.
+        for kept in ["*-._", "-._~"] {
+            add(percent(secret, kept, true, upper));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use membrane_server::{
     authz::Role,
     credentials::{digest_of, new_secret},
     id::{ApiTokenId, SessionId},
+    secrets::NewSecret,
 };
 use prost::Message;
 use tonic::Code;
@@ -21,6 +22,7 @@ mod accounts;
 mod changes;
 mod files;
 mod routes;
+mod secrets;
 mod sessions;
 mod workspaces;
 
@@ -47,6 +49,8 @@ struct Place {
     session: String,
     victim: String,
     token: String,
+    /// A secret of the caller.
+    secret: String,
     /// Something in the trash.
     trashed: String,
     /// An upload of which everything has arrived.
@@ -74,6 +78,7 @@ fn mask(path: &str) -> Option<prost_types::FieldMask> {
 fn matrix() -> impl Iterator<Item = &'static Method> {
     let services = [
         accounts::METHODS,
+        secrets::METHODS,
         workspaces::METHODS,
         sessions::METHODS,
         files::METHODS,
@@ -182,6 +187,7 @@ async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
         workspace,
         victim: victim.id.to_string(),
         token: token_of(server, caller).await,
+        secret: secret_of(server, caller).await,
         trashed,
         upload,
     }
@@ -193,6 +199,22 @@ async fn token_of(server: &TestServer, caller: &Caller) -> String {
         return Uuid::new_v4().to_string();
     }
     insert_token(server, caller, None).await.1
+}
+
+/// A secret that this caller may change, unless they are nobody.
+async fn secret_of(server: &TestServer, caller: &Caller) -> String {
+    let name = Uuid::new_v4().to_string();
+    if caller.id.0.is_nil() {
+        return name;
+    }
+    let new = NewSecret {
+        name: name.clone(),
+        value: "canary-1f4b".to_owned().into(),
+        request_id: None,
+    };
+    let stored = server.app.secrets.create(caller.id, new).await;
+    stored.expect("a secret");
+    name
 }
 
 fn expected(allowed: Allowed, caller: &str) -> Code {
@@ -272,6 +294,7 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
             session: Uuid::new_v4().to_string(),
             victim: place.victim.clone(),
             token: place.token.clone(),
+            secret: place.secret.clone(),
             trashed: place.trashed.clone(),
             upload: place.upload.clone(),
             change_set: place.change_set.clone(),
