@@ -61,7 +61,7 @@ def forms(value: str) -> dict[str, str]:
         "form": quote_plus(value),
         "json": json.dumps(value)[1:-1],
         "json_utf8": json.dumps(value, ensure_ascii=False)[1:-1],
-        "shell": shlex.quote(value).strip("'"),
+        "shell": shlex.quote(value).removeprefix("'").removesuffix("'"),
     }
     for shift in range(3):
         # Without what the neighbours decide, too.
@@ -182,15 +182,16 @@ class Secrets(unittest.TestCase):
             "!bash head -c 20 one.txt; sleep 0.5; tail -c +21 one.txt",
             f"!say {SECRETS['plain']} {SECRETS['unicode']}",
         )
-        held: dict[str, str] = {}
+        held: dict[tuple[str, int], str] = {}
         shown = []
         call = watch(self.client, session, sent.sequence - 1, timeout=120)
         for message in call:
             if message.WhichOneof("kind") == "delta":
                 delta = message.delta
-                data = held.get(delta.block_id, "").encode()
+                block = (delta.block_id, delta.kind)
+                data = held.get(block, "").encode()
                 self.assertLessEqual(delta.offset, len(data), "a gap between deltas")
-                held[delta.block_id] = (data[: delta.offset] + delta.text.encode()).decode()
+                held[block] = (data[: delta.offset] + delta.text.encode()).decode()
                 shown.append(delta.text)
             if message.WhichOneof("kind") != "event":
                 continue
@@ -201,14 +202,14 @@ class Secrets(unittest.TestCase):
                 break
         return "\n".join([*shown, *held.values()])
 
-    def check_block(self, event, held: dict[str, str]) -> None:
+    def check_block(self, event, held: dict[tuple[str, int], str]) -> None:
         """What closes a block says what its deltas said."""
         if wire.kind(event) == "agent_text":
             text = event.payload.agent_text
-            self.assertEqual(held.pop(text.block_id, text.text), text.text)
+            self.assertEqual(held.pop((text.block_id, wire.event.BLOCK_KIND_TEXT)), text.text)
         if wire.kind(event) == "tool_result":
             result = event.payload.tool_result
-            streamed = held.pop(result.tool_call_id, "")
+            streamed = held.pop((result.tool_call_id, wire.event.BLOCK_KIND_TOOL_OUTPUT), "")
             if not result.HasField("truncation"):
                 self.assertTrue(result.content[0].text.startswith(streamed.rstrip("\n")), streamed)
 
