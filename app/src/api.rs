@@ -8,8 +8,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use membrane_proto::v1::{
     account_service_client::AccountServiceClient, activity_service_client::ActivityServiceClient,
     change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
-    file_service_client::FileServiceClient, session_service_client::SessionServiceClient,
-    workspace_service_client::WorkspaceServiceClient,
+    file_service_client::FileServiceClient, secret_service_client::SecretServiceClient,
+    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tonic_types::StatusExt as _;
@@ -47,6 +47,11 @@ pub fn events() -> EventServiceClient<Transport> {
 /// Files of a workspace.
 pub fn files() -> FileServiceClient<Transport> {
     FileServiceClient::new(transport::open()).max_decoding_message_size(MAX_ANSWER_BYTES)
+}
+
+/// The caller's secrets.
+pub fn secrets() -> SecretServiceClient<Transport> {
+    SecretServiceClient::new(transport::open())
 }
 
 /// Live sessions.

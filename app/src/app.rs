@@ -107,6 +107,7 @@ pub fn App() -> impl IntoView {
                 <ParentRoute path=at(path!("")) view=Frame ssr=SsrMode::Async>
                     <Route path=at(path!("/")) view=Workspaces ssr=SsrMode::Async />
                     <Route path=at(path!("/account")) view=page(Lazy::Account) ssr=SsrMode::Async />
+                    <Route path=at(path!("/account/secrets")) view=page(Lazy::Secrets) ssr=SsrMode::Async />
                     <Route path=at(path!("/workspaces/new")) view=page(Lazy::NewWorkspace) ssr=SsrMode::Async />
                     <Route path=at(path!("/workspaces/:workspace")) view=page(Lazy::Home) ssr=SsrMode::Async />
                     <Route

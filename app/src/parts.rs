@@ -16,7 +16,8 @@ use crate::{
     pages::{
         account::Account, activity::ActivityPage, change_sets::ChangeSets, changes::Changes,
         edit::EditPage, files::FilesPage, home::Home, new_workspace::NewWorkspace,
-        search::SearchPage, session::SessionPage, settings::Settings, trash::TrashPage,
+        search::SearchPage, secrets::SecretsPage, session::SessionPage, settings::Settings,
+        trash::TrashPage,
     },
 };
 
@@ -44,6 +45,8 @@ pub enum Lazy {
     NewWorkspace,
     /// A search in the files of a workspace.
     Search,
+    /// The caller's secrets.
+    Secrets,
     /// A session.
     Session,
     /// A workspace's settings.
@@ -88,7 +91,8 @@ part!(files, fetch_files:
     Uploads => UploadPanel);
 part!(session, fetch_session: Session => SessionPage);
 part!(settings, fetch_settings:
-    Account => Account, Activity => ActivityPage, Home => Home, NewWorkspace => NewWorkspace, Settings => Settings);
+    Account => Account, Activity => ActivityPage, Home => Home, NewWorkspace => NewWorkspace,
+    Secrets => SecretsPage, Settings => Settings);
 
 impl Lazy {
     /// What an address shows, unless that is there from the start.
@@ -96,6 +100,7 @@ impl Lazy {
         let mut names = path.split('/').filter(|name| !name.is_empty());
         match (names.next()?, names.next(), names.next()) {
             ("account", None, _) => Some(Self::Account),
+            ("account", Some("secrets"), None) => Some(Self::Secrets),
             ("workspaces", Some("new"), None) => Some(Self::NewWorkspace),
             ("workspaces", Some(_), None) => Some(Self::Home),
             ("workspaces", Some(_), Some(below)) => Self::below(below, names.count()),
@@ -126,9 +131,12 @@ impl Lazy {
             Self::Changes | Self::ChangeSets => "changes",
             Self::Edit | Self::Files | Self::Search | Self::Trash | Self::Uploads => "files",
             Self::Session => "session",
-            Self::Account | Self::Activity | Self::Home | Self::NewWorkspace | Self::Settings => {
-                "settings"
-            }
+            Self::Account
+            | Self::Activity
+            | Self::Home
+            | Self::NewWorkspace
+            | Self::Secrets
+            | Self::Settings => "settings",
         }
     }
 
@@ -266,6 +274,7 @@ mod tests {
     fn an_address_names_what_it_shows() {
         for (path, lazy) in [
             ("/account", Lazy::Account),
+            ("/account/secrets", Lazy::Secrets),
             ("/workspaces/new", Lazy::NewWorkspace),
             ("/workspaces/w", Lazy::Home),
             ("/workspaces/w/settings", Lazy::Settings),

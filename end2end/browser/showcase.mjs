@@ -42,6 +42,9 @@ export async function showcase(server) {
   await server.send(waiting, '!bash rm -rf build && cargo build --release --workspace --all-targets');
   await server.turnEnds(story);
   const fresh = await server.newSession(long);
+  for (const [name, value] of [['registry-token', 'canary-of-a-registry'], ['door_code', '1234']]) {
+    await server.rpc('SecretService/CreateSecret', { name, value });
+  }
   return {
     'sign-in': '/sign-in',
     workspaces: '/',
@@ -64,6 +67,7 @@ export async function showcase(server) {
     'changes-session': `/workspaces/${changed.workspace}/sessions/${changed.session}/changes`,
     settings: `/workspaces/${full}/settings`,
     account: '/account',
+    secrets: '/account/secrets',
     missing: '/workspaces/00000000-0000-4000-8000-000000000000',
     nowhere: '/no/such/page',
   };

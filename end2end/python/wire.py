@@ -32,6 +32,8 @@ from membrane.v1 import change_pb2 as change  # noqa: E402
 from membrane.v1 import event_pb2 as event  # noqa: E402
 from membrane.v1 import file_pb2 as file  # noqa: E402
 from membrane.v1 import file_pb2_grpc  # noqa: E402
+from membrane.v1 import secret_pb2 as secret  # noqa: E402
+from membrane.v1 import secret_pb2_grpc  # noqa: E402
 from membrane.v1 import session_pb2 as session  # noqa: E402
 from membrane.v1 import session_pb2_grpc, workspace_pb2_grpc  # noqa: E402
 from membrane.v1 import workspace_pb2 as workspace  # noqa: E402
@@ -56,6 +58,7 @@ class Client:
             channel = grpc.intercept_channel(channel, _Bearer(token))
         self.accounts = account_pb2_grpc.AccountServiceStub(channel)
         self.workspaces = workspace_pb2_grpc.WorkspaceServiceStub(channel)
+        self.secrets = secret_pb2_grpc.SecretServiceStub(channel)
         self.sessions = session_pb2_grpc.SessionServiceStub(channel)
         self.events = event_pb2_grpc.EventServiceStub(channel)
         self.files = file_pb2_grpc.FileServiceStub(channel)

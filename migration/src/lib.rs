@@ -7,6 +7,7 @@ pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 mod m0001_spine;
 mod m0002_changes;
 mod m0003_egress;
+mod m0004_secrets;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_spine::Migration),
             Box::new(m0002_changes::Migration),
             Box::new(m0003_egress::Migration),
+            Box::new(m0004_secrets::Migration),
         ]
     }
 }

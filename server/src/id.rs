@@ -48,6 +48,10 @@ id!(
     ApiTokenId
 );
 id!(
+    /// A user's secret.
+    SecretId
+);
+id!(
     /// A change set.
     ChangeSetId
 );

@@ -3,6 +3,7 @@
 // The console's views are one deeply nested type, whose layout is computed here.
 #![recursion_limit = "512"]
 
+pub mod alone;
 pub mod authz;
 pub mod changes;
 pub mod clock;
@@ -18,7 +19,9 @@ pub mod id;
 pub mod page;
 pub mod previews;
 pub mod providers;
+pub mod redaction;
 pub mod searches;
+pub mod secrets;
 pub mod server;
 pub mod sessions;
 pub mod settings;

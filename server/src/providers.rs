@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     id::WorkspaceId,
     settings::{Provider, Settings},
-    vault::{Place, Vault, VaultError},
+    vault::{Cell, Owner, Sealed, Vault, VaultError},
 };
 
 const MAX_KEY: usize = 4_096;
@@ -68,20 +68,21 @@ impl Providers {
         &self,
         workspace: WorkspaceId,
         provider: Provider,
-        key: SecretString,
+        key: &SecretString,
     ) -> Result<SealedKey, Error> {
-        check_key(provider, &key)?;
-        let id = workspace.to_string();
-        let (master_version, sealed) = self
+        check_key(provider, key)?;
+        let owner = Owner::Workspace(workspace);
+        let sealed = self
             .inner
             .vault
-            .seal(key.expose_secret(), place(&id, provider))
+            .seal(owner, cell(provider.as_str()), key)
+            .await
             .map_err(broken)?;
         let row = provider_key::Model {
             workspace_id: workspace.0,
             provider: provider.as_str().to_owned(),
-            master_version,
-            sealed,
+            data_key_id: sealed.data_key_id,
+            sealed: sealed.bytes,
             create_time: self.inner.clock.now(),
             last_use_time: None,
         };
@@ -144,6 +145,22 @@ impl Providers {
         })
     }
 
+    /// All keys that a workspace's turns might show: its own, and the demo's. One that does not open
+    /// is left out and told to the operator: nobody else can open it either.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn open_keys(&self, workspace: WorkspaceId) -> Result<Vec<SecretString>, Error> {
+        let mut keys = vec![self.inner.demo_key.clone()];
+        for row in self.inner.database.provider_keys(workspace).await? {
+            match self.open_row(workspace, row).await {
+                Ok(key) => keys.push(key),
+                Err(error) => error.log(),
+            }
+        }
+        Ok(keys)
+    }
+
     async fn config(
         &self,
         workspace: WorkspaceId,
@@ -183,12 +200,7 @@ impl Providers {
                 _ => Err(key_required(provider)),
             };
         };
-        let id = workspace.to_string();
-        let key = self
-            .inner
-            .vault
-            .open_sealed(row.master_version, &row.sealed, place(&id, provider))
-            .map_err(broken)?;
+        let key = self.open_row(workspace, row).await?;
         let now = self.inner.clock.now();
         self.inner
             .database
@@ -196,14 +208,28 @@ impl Providers {
             .await?;
         Ok(key)
     }
+
+    async fn open_row(
+        &self,
+        workspace: WorkspaceId,
+        row: SealedKey,
+    ) -> Result<SecretString, Error> {
+        let cell = cell(&row.provider);
+        let sealed = Sealed {
+            data_key_id: row.data_key_id,
+            bytes: row.sealed,
+        };
+        let owner = Owner::Workspace(workspace);
+        let opened = self.inner.vault.open_sealed(owner, cell, &sealed).await;
+        opened.map_err(broken)
+    }
 }
 
-fn place(workspace: &str, provider: Provider) -> Place<'_> {
-    Place {
+fn cell(provider: &str) -> Cell<'_> {
+    Cell {
         table: "provider_keys",
         column: "sealed",
-        workspace,
-        row: provider.as_str(),
+        row: provider,
     }
 }
 

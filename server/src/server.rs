@@ -1,11 +1,12 @@
 //! The server put together: storage, vault, sandbox, live sessions, services, web, and the order
 //! in which they start and stop.
 
-use std::{collections::HashSet, fs::File, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use membrane_agent::{
     egress::{self, EgressGuard},
+    redact::Redactor,
     sandbox::{Sandbox, SandboxState, Unavailable},
 };
 use membrane_proto::v1::EndReason;
@@ -19,6 +20,7 @@ use tonic::{
 };
 
 use crate::{
+    alone::Alone,
     authz::Authority,
     changes::Changes,
     clock::Clock,
@@ -29,7 +31,9 @@ use crate::{
     files::{Files, Notices},
     previews::Previews,
     providers::{self, Providers},
+    redaction::Redactions,
     searches::Searches,
+    secrets::Secrets,
     sessions::{self, Sessions},
     vault::Vault,
     web,
@@ -70,6 +74,10 @@ pub struct App {
     pub searches: Searches,
     /// Keys and model clients.
     pub providers: Providers,
+    /// Users' secrets.
+    pub secrets: Secrets,
+    /// What masks secrets.
+    pub redactions: Redactions,
     /// Where tools run.
     pub sandbox: Sandbox,
     /// Live sessions.
@@ -87,21 +95,23 @@ pub struct Server {
     pub app: App,
     log: JoinHandle<()>,
     log_stop: CancellationToken,
-    /// Locked as long as this server lives.
-    _alone: File,
+    /// Held as long as this server lives.
+    alone: Arc<Alone>,
+    vault: Vault,
 }
 
 impl Server {
     /// Opens everything, ends what an earlier process left unfinished, and sweeps what it left
-    /// behind.
+    /// behind. What `logs` masks is what this server has in hand.
     ///
     /// # Errors
     /// Whatever can't be opened, in words for an operator.
-    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, clock: Clock, logs: Redactor) -> anyhow::Result<Self> {
         config.create_data_dir()?;
-        let alone = lock(&config)?;
+        let alone = Arc::new(Alone::lock(&config.data_dir)?);
         let database = Database::open(&config.database_url()).await?;
-        let vault = open_vault(&config, &database).await?;
+        let vault = open_vault(&config, &database, clock.clone()).await?;
+        alone.tell(&vault.versions())?;
         let places = Places::open(&config.workspace_root())
             .context("cannot open the workspace directory")?;
         let sandbox = start_sandbox(&config).await;
@@ -111,7 +121,10 @@ impl Server {
         let (log, service) = EventLog::new(database.clone(), clock.clone());
         let log_stop = CancellationToken::new();
         let log_task = tokio::spawn(service.run(log_stop.clone()));
-        let providers = open_providers(&config, &database, vault, &guard, &clock).await?;
+        let providers = open_providers(&config, &database, vault.clone(), &guard, &clock).await?;
+        let secrets = Secrets::new(database.clone(), vault.clone(), clock.clone());
+        let redactions =
+            Redactions::new(database.clone(), providers.clone(), secrets.clone(), logs);
         let files = Files::new(places.clone(), clock.clone());
         let changes = Changes::new(database.clone(), places.clone(), clock.clone());
         let sessions = Sessions::new(sessions::Dependencies {
@@ -122,6 +135,7 @@ impl Server {
             files: files.clone(),
             changes: changes.clone(),
             providers: providers.clone(),
+            redactions: redactions.clone(),
             sandbox: sandbox.clone(),
             guard,
         });
@@ -141,6 +155,8 @@ impl Server {
             files,
             changes,
             providers,
+            secrets,
+            redactions,
             sandbox,
             sessions,
         };
@@ -149,8 +165,18 @@ impl Server {
             app,
             log: log_task,
             log_stop,
-            _alone: alone,
+            alone,
+            vault,
         })
+    }
+
+    /// What reads the master keys again, for as long as this server lives.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            vault: self.vault.clone(),
+            alone: self.alone.clone(),
+        }
     }
 
     /// Serves until `stop`, then ends streams, turns and the log, in this order.
@@ -236,22 +262,40 @@ impl App {
     }
 }
 
-/// Two servers on one directory would end each other's turns, so the second one refuses.
-fn lock(config: &Config) -> anyhow::Result<File> {
-    let path = config.data_dir.join("server.lock");
-    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
-    file.try_lock().with_context(|| {
-        format!(
-            "another server uses the data directory {}",
-            config.data_dir.display()
-        )
-    })?;
-    Ok(file)
+/// The vault as the configuration says.
+///
+/// # Errors
+/// Whatever is wrong with the master keys, in words for an operator.
+pub async fn open_vault(
+    config: &Config,
+    database: &Database,
+    clock: Clock,
+) -> anyhow::Result<Vault> {
+    let given = config.master_keys.as_ref().map(ExposeSecret::expose_secret);
+    Ok(Vault::open(given, &config.master_key_file(), database, clock).await?)
 }
 
-async fn open_vault(config: &Config, database: &Database) -> anyhow::Result<Vault> {
-    let given = config.master_keys.as_ref().map(ExposeSecret::expose_secret);
-    Ok(Vault::open(given, &config.master_key_file(), database).await?)
+/// Reads the master keys of a running server again.
+#[derive(Debug)]
+pub struct Reloader {
+    vault: Vault,
+    alone: Arc<Alone>,
+}
+
+impl Reloader {
+    /// Reads them, and tells whoever rotates them what there is now.
+    ///
+    /// # Errors
+    /// In words for an operator; the keys are then those from before.
+    pub async fn reload(&self) -> anyhow::Result<()> {
+        if !self.vault.reload().await? {
+            bail!("they were given in MEMBRANE_MASTER_KEYS: restart the server with the new ones");
+        }
+        let versions = self.vault.versions();
+        self.alone.tell(&versions)?;
+        tracing::info!(?versions, "the master keys were read again");
+        Ok(())
+    }
 }
 
 /// A sandbox that can't be had does not keep the server from starting: it says so everywhere and

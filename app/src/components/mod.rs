@@ -36,6 +36,7 @@ pub mod provider_keys;
 pub mod rail;
 pub mod sandbox;
 pub mod search;
+pub mod secrets;
 pub mod session_head;
 pub mod session_row;
 pub mod skeleton;

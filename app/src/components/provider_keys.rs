@@ -50,7 +50,8 @@ pub fn ProviderKeys(
             <h2 class="section-heading" id="keys-heading">"Provider keys"</h2>
             <p class="field-hint">
                 "Keys are encrypted, bound to this workspace, and never shown again, not even in part. "
-                "An agent's processes never see them."
+                "An agent's processes never see them, and where one turns up in what an agent says or "
+                "prints, it is masked."
             </p>
             <ul class="keys">
                 <Transition>{rows}</Transition>
@@ -88,7 +89,11 @@ fn KeyRow(
             set(id.get_value(), which, key).await
         });
     };
+    let asked = RwSignal::new(false);
     let delete = move |_| {
+        if !asked.get_untracked() {
+            return asked.set(true);
+        }
         change(busy, error, keys, async move {
             remove(id.get_value(), which).await
         })
@@ -110,7 +115,7 @@ fn KeyRow(
                                 disabled=move || busy.get()
                                 on:click=delete
                             >
-                                "Delete"
+                                {move || if asked.get() { "Really delete?" } else { "Delete" }}
                             </button>
                         }
                     })}

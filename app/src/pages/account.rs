@@ -5,8 +5,13 @@ use leptos_meta::Title;
 
 use crate::{
     components::{
-        api_tokens::ApiTokens, header::Header, problem::Problem, skeleton::Skeleton,
-        theme::ThemeSwitch, time::Time,
+        api_tokens::ApiTokens,
+        header::Header,
+        icon::{Glyph, Icon},
+        problem::Problem,
+        skeleton::Skeleton,
+        theme::ThemeSwitch,
+        time::Time,
     },
     context::Place,
 };
@@ -29,6 +34,19 @@ pub fn Account() -> impl IntoView {
                     }
                 })}
             </Transition>
+            <section class="block" aria-labelledby="own-secrets-heading">
+                <h2 class="section-heading" id="own-secrets-heading">"Secrets"</h2>
+                <p class="field-hint">
+                    "Tokens, passwords and private keys that no agent may show: encrypted, never shown "
+                    "again, and masked wherever they turn up."
+                </p>
+                <p>
+                    <a class="button" href="/account/secrets">
+                        <Glyph icon=Icon::Key />
+                        "Your secrets"
+                    </a>
+                </p>
+            </section>
             <ApiTokens />
             <section class="block" aria-labelledby="theme-heading">
                 <h2 class="section-heading" id="theme-heading">"Theme"</h2>

@@ -10,6 +10,7 @@ pub mod home;
 pub mod missing;
 pub mod new_workspace;
 pub mod search;
+pub mod secrets;
 pub mod session;
 pub mod settings;
 pub mod sign_in;

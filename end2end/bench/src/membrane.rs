@@ -6,6 +6,7 @@ use std::{collections::VecDeque, path::PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use futures::future::try_join_all;
+use membrane_agent::redact::Redactor;
 use membrane_proto::v1::{
     self as proto, AgentText, EventPayload, event_payload::Kind,
     session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
@@ -52,7 +53,7 @@ pub async fn serve(options: Options) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let config = Config::for_directory(&options.directory, address)?;
-    let server = Server::start(config, Clock::system()).await?;
+    let server = Server::start(config, Clock::system(), Redactor::default()).await?;
     let app = server.app.clone();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server.serve(listener, stop.clone()));

@@ -1,9 +1,17 @@
 //! The one bounded channel between an engine and whoever runs it: events to store, deltas to show,
 //! permissions to ask for. A live session and a leased run are two receivers of it.
+//!
+//! It is also where secrets are masked: whatever an engine says passes here. What it gets back is
+//! what was stored, so a model is told no more of a secret than a person.
 
-use membrane_proto::v1::{Delta, EventPayload, PermissionDecision, event_payload::Kind};
+use membrane_proto::v1::{BlockKind, Delta, EventPayload, PermissionDecision, event_payload::Kind};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::redact::{Redactor, Stream};
+use blocks::Blocks;
+
+mod blocks;
 
 /// The host dropped its end: nothing more can be stored, so the engine must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -58,6 +66,8 @@ pub struct PermissionAnswer {
 #[derive(Debug, Clone)]
 pub struct Host {
     requests: mpsc::Sender<HostRequest>,
+    redactor: Redactor,
+    blocks: Blocks,
 }
 
 impl Host {
@@ -65,36 +75,66 @@ impl Host {
     #[must_use]
     pub fn channel(capacity: usize) -> (Self, mpsc::Receiver<HostRequest>) {
         let (requests, served) = mpsc::channel(capacity);
-        (Self { requests }, served)
+        let host = Self {
+            requests,
+            redactor: Redactor::default(),
+            blocks: Blocks::default(),
+        };
+        (host, served)
     }
 
-    /// Stores an event and returns when it is durable.
+    /// The same, with secrets masked from now on. To be called before anything is said.
+    #[must_use]
+    pub fn masked_by(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
+    }
+
+    /// Masks what comes in pieces, before it is cut or counted.
+    #[must_use]
+    pub fn masking(&self) -> Stream {
+        self.redactor.stream()
+    }
+
+    /// Stores an event, masked, and returns it as it was stored when it is durable. What was held
+    /// back of the block that it closes is shown before.
     ///
     /// # Errors
     /// [`HostGone`] if it could not be stored.
-    pub async fn append(&self, kind: Kind) -> Result<(), HostGone> {
+    pub async fn append(&self, kind: Kind) -> Result<Kind, HostGone> {
+        let kind = self.redactor.mask_kind(kind);
+        if let Some((block_id, block)) = closed_block(&kind)
+            && let Some(rest) = self.blocks.close(block_id, block)
+        {
+            self.send(HostRequest::Delta(rest)).await?;
+        }
         let (done, stored) = oneshot::channel();
         let payload = EventPayload {
-            kind: Some(kind),
+            kind: Some(kind.clone()),
             ..EventPayload::default()
         };
         self.send(HostRequest::Append { payload, done }).await?;
-        stored.await.map_err(|_| HostGone)
+        stored.await.map_err(|_| HostGone)?;
+        Ok(kind)
     }
 
-    /// Shows a piece of a block.
+    /// Shows a piece of a block, masked. What may be the beginning of a secret waits for the next
+    /// one, so offsets are those of the masked text.
     ///
     /// # Errors
     /// [`HostGone`] if nobody listens any more.
     pub async fn delta(&self, delta: Delta) -> Result<(), HostGone> {
-        self.send(HostRequest::Delta(delta)).await
+        match self.blocks.mask(delta, &self.redactor) {
+            Some(masked) => self.send(HostRequest::Delta(masked)).await,
+            None => Ok(()),
+        }
     }
 
     /// Asks a person and waits for the answer, however long it takes.
     ///
     /// # Errors
     /// [`HostGone`] if nobody will answer any more.
-    pub async fn ask(&self, ask: PermissionAsk) -> Result<PermissionAnswer, HostGone> {
+    pub async fn ask(&self, mut ask: PermissionAsk) -> Result<PermissionAnswer, HostGone> {
+        self.redactor.mask_json(&mut ask.input_json);
         let (answer, answered) = oneshot::channel();
         self.send(HostRequest::AskPermission { ask, answer })
             .await?;
@@ -114,5 +154,17 @@ impl Host {
 
     async fn send(&self, request: HostRequest) -> Result<(), HostGone> {
         self.requests.send(request).await.map_err(|_| HostGone)
+    }
+}
+
+/// The block that an event of this kind is the stored form of.
+#[must_use]
+pub fn closed_block(kind: &Kind) -> Option<(&str, BlockKind)> {
+    match kind {
+        Kind::AgentText(text) => Some((&text.block_id, BlockKind::Text)),
+        Kind::AgentThinking(thinking) => Some((&thinking.block_id, BlockKind::Thinking)),
+        Kind::ToolCall(call) => Some((&call.tool_call_id, BlockKind::ToolInput)),
+        Kind::ToolResult(result) => Some((&result.tool_call_id, BlockKind::ToolOutput)),
+        _ => None,
     }
 }

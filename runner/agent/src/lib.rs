@@ -10,6 +10,7 @@ pub mod host;
 pub mod images;
 pub mod model;
 pub mod permission;
+pub mod redact;
 pub mod sandbox;
 pub mod tools;
 pub mod turn;

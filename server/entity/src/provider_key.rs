@@ -1,8 +1,8 @@
-//! A provider's key, sealed and bound to this row.
+//! A provider's key, sealed with its workspace's data key and bound to this row.
 
 use sea_orm::entity::prelude::*;
 
-/// A provider's key, sealed and bound to this row.
+/// A provider's key, sealed with its workspace's data key and bound to this row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "provider_keys")]
 pub struct Model {
@@ -10,7 +10,7 @@ pub struct Model {
     pub workspace_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub provider: String,
-    pub master_version: i32,
+    pub data_key_id: Uuid,
     pub sealed: Vec<u8>,
     pub create_time: i64,
     pub last_use_time: Option<i64>,

@@ -26,6 +26,10 @@ pub enum Operation {
     CreateApiToken,
     /// Delete one's API token.
     DeleteApiToken,
+    /// List the names of one's secrets.
+    ListSecrets,
+    /// Store, rotate or delete a secret of one's own.
+    ManageSecrets,
     /// List all users.
     ListUsers,
     /// Create a user.
@@ -87,6 +91,9 @@ impl Operation {
             | Self::ListApiTokens
             | Self::DeleteApiToken
             | Self::ListEgressPresets
+            | Self::ListSecrets
+            // A token may: what goes in can't be read back by whoever has stolen one.
+            | Self::ManageSecrets
             | Self::CreateWorkspace
             | Self::ListWorkspaces => Need::User,
             Self::CreateApiToken => Need::Interactive,
@@ -120,6 +127,7 @@ impl Operation {
             self,
             Self::ReadAccount
                 | Self::ListApiTokens
+                | Self::ListSecrets
                 | Self::ListUsers
                 | Self::ListEgressPresets
                 | Self::ListWorkspaces

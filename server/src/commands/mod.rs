@@ -21,6 +21,7 @@ use crate::{
 
 mod account;
 mod doctor;
+mod keys;
 mod serve;
 mod workspace;
 
@@ -60,6 +61,9 @@ enum Command {
     /// Workspaces.
     #[command(subcommand)]
     Workspace(WorkspaceCommand),
+    /// Master keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check what the sandbox can do on this machine, and how to mend what it can't.
     Doctor,
 }
@@ -106,6 +110,19 @@ enum WorkspaceCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// List the versions of the master key: which encrypts, and what still needs which.
+    List,
+    /// Make the first master key the encrypting one, while the server runs.
+    ///
+    /// Put a new key before the others in MEMBRANE_MASTER_KEYS or the key file, as
+    /// `<version>:<base64 of 32 random bytes>`; let a running server read it (SIGHUP, or a restart);
+    /// then call this. It wraps every data key anew and may be stopped at any time: call it again,
+    /// and it goes on. Afterwards nothing needs the other keys, and they can be removed.
+    Rotate,
+}
+
 impl Cli {
     /// Does what was asked.
     ///
@@ -125,6 +142,8 @@ impl Cli {
             Command::Workspace(WorkspaceCommand::Import { path, name, user }) => {
                 workspace::import(&config, &path, name, user.as_deref()).await
             }
+            Command::Keys(KeysCommand::List) => keys::list(&config).await,
+            Command::Keys(KeysCommand::Rotate) => keys::rotate(&config).await,
             Command::Doctor => doctor::run(&config).await,
         }
     }

@@ -1,6 +1,7 @@
 //! `membrane serve`.
 
 use anyhow::Context as _;
+use membrane_agent::redact::Redactor;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -12,16 +13,18 @@ use super::{find_user, new_login_link};
 use crate::{
     clock::Clock,
     config::{Config, LogFormat},
+    redaction::MaskedLog,
     server::Server,
 };
 
 pub async fn run(config: Config, login_link: bool) -> anyhow::Result<()> {
-    start_logging(&config)?;
+    let logs = Redactor::default();
+    start_logging(&config, logs.clone())?;
     tracing::info!(?config, "starting");
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let server = Server::start(config.clone(), Clock::system()).await?;
+    let server = Server::start(config.clone(), Clock::system(), logs).await?;
     println!("Membrane is at {}", config.public_url);
     if login_link {
         let database = &server.app.database;
@@ -32,18 +35,37 @@ pub async fn run(config: Config, login_link: bool) -> anyhow::Result<()> {
         );
         println!("(the link works once, for ten minutes; `membrane login-link` makes another)");
     }
+    reload_on_hangup(&server)?;
     server.serve(listener, stop_on_signal()?).await
 }
 
-fn start_logging(config: &Config) -> anyhow::Result<()> {
+fn start_logging(config: &Config, redactor: Redactor) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).context("MEMBRANE_LOG is not a valid filter")?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(MaskedLog::new(redactor, std::io::stderr));
     match config.log_format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().init(),
     }
+    // What a panic says may hold a secret: it goes where it is masked.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(panic.message = %panic, "a part of the server panicked");
+    }));
+    Ok(())
+}
+
+fn reload_on_hangup(server: &Server) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let reloader = server.reloader();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            if let Err(error) = reloader.reload().await {
+                let message = format!("{error:#}");
+                tracing::error!(error.message = %message, "the master keys were not read again; those from before are used");
+            }
+        }
+    });
     Ok(())
 }
 

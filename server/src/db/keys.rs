@@ -1,8 +1,8 @@
-//! Sealed provider keys, and the vault's own check.
+//! Sealed provider keys.
 
-use membrane_entity::{provider_key, vault_check};
+use membrane_entity::{direct_provider_key, provider_key};
 use sea_orm::{
-    ColumnTrait as _, DbErr, EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _,
+    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, IntoActiveModel as _,
     QueryFilter as _, QueryOrder as _,
     sea_query::{Expr, OnConflict},
 };
@@ -20,6 +20,7 @@ impl Database {
     /// The database's own.
     pub async fn set_provider_key(&self, key: SealedKey) -> Result<(), DbErr> {
         let transaction = self.begin().await?;
+        delete_direct(&transaction, WorkspaceId(key.workspace_id), &key.provider).await?;
         provider_key::Entity::insert(key.into_active_model())
             .on_conflict(
                 OnConflict::columns([
@@ -27,7 +28,7 @@ impl Database {
                     provider_key::Column::Provider,
                 ])
                 .update_columns([
-                    provider_key::Column::MasterVersion,
+                    provider_key::Column::DataKeyId,
                     provider_key::Column::Sealed,
                     provider_key::Column::CreateTime,
                     provider_key::Column::LastUseTime,
@@ -75,6 +76,7 @@ impl Database {
         provider: &str,
     ) -> Result<(), DbErr> {
         let transaction = self.begin().await?;
+        delete_direct(&transaction, workspace, provider).await?;
         provider_key::Entity::delete_by_id((workspace.0, provider.to_owned()))
             .exec(&transaction)
             .await?;
@@ -100,48 +102,54 @@ impl Database {
             .await?;
         transaction.commit().await
     }
+}
 
-    /// Whether anything is stored that only the master key can open.
+/// Keys that a master key has sealed itself, as earlier versions did.
+impl Database {
+    /// All of them.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn has_sealed_values(&self) -> Result<bool, DbErr> {
-        let checks = vault_check::Entity::find().count(&self.reader).await?;
-        let keys = provider_key::Entity::find().count(&self.reader).await?;
-        Ok(checks + keys > 0)
+    pub async fn direct_provider_keys(&self) -> Result<Vec<direct_provider_key::Model>, DbErr> {
+        direct_provider_key::Entity::find().all(&self.reader).await
     }
 
-    /// The known text, sealed with each master key that was ever used here: (version, sealed).
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn vault_checks(&self) -> Result<Vec<(i32, Vec<u8>)>, DbErr> {
-        let rows = vault_check::Entity::find().all(&self.reader).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.master_version, row.sealed))
-            .collect())
-    }
-
-    /// Stores the known text sealed with a master key.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn insert_vault_check(
+    /// Stores one, as earlier versions did.
+    #[cfg(test)]
+    pub(crate) async fn insert_direct_provider_key(
         &self,
-        master_version: i32,
-        sealed: Vec<u8>,
+        key: direct_provider_key::Model,
     ) -> Result<(), DbErr> {
+        direct_provider_key::Entity::insert(key.into_active_model())
+            .exec_without_returning(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Puts the key, sealed anew, in the place of the direct one, unless that is gone by now.
+    ///
+    /// # Errors
+    /// The database's own; then it is as before.
+    pub async fn adopt_provider_key(&self, key: SealedKey) -> Result<(), DbErr> {
         let transaction = self.begin().await?;
-        vault_check::Entity::insert(
-            vault_check::Model {
-                master_version,
-                sealed,
-            }
-            .into_active_model(),
-        )
-        .exec_without_returning(&transaction)
-        .await?;
+        let workspace = WorkspaceId(key.workspace_id);
+        if delete_direct(&transaction, workspace, &key.provider).await? == 0 {
+            return Ok(());
+        }
+        provider_key::Entity::insert(key.into_active_model())
+            .exec_without_returning(&transaction)
+            .await?;
         transaction.commit().await
     }
+}
+
+async fn delete_direct(
+    transaction: &DatabaseTransaction,
+    workspace: WorkspaceId,
+    provider: &str,
+) -> Result<u64, DbErr> {
+    let deleted = direct_provider_key::Entity::delete_by_id((workspace.0, provider.to_owned()))
+        .exec(transaction)
+        .await?;
+    Ok(deleted.rows_affected)
 }

@@ -46,6 +46,21 @@ impl Database {
         Ok(id.map(WorkspaceId))
     }
 
+    /// Everybody who may work in a workspace: its editors and owners.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn workers(&self, workspace: WorkspaceId) -> Result<Vec<UserId>, DbErr> {
+        let rows = member::Entity::find()
+            .filter(member::Column::WorkspaceId.eq(workspace.0))
+            .all(&self.reader)
+            .await?;
+        let works =
+            |row: &member::Model| Role::parse(&row.role).is_some_and(|role| role >= Role::Editor);
+        let workers = rows.into_iter().filter(works);
+        Ok(workers.map(|row| UserId(row.user_id)).collect())
+    }
+
     /// One page of a workspace's members by user id, with their names.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod user_secrets;
+mod vault;
 mod workspaces;
 
 pub use sea_orm::DbErr as DbError;
@@ -37,6 +39,8 @@ pub use keys::SealedKey;
 pub use requests::RequestKey;
 pub use sessions::SessionSummary;
 pub use turns::Stored;
+pub use user_secrets::SecretLimits;
+pub use vault::RotationStart;
 pub use workspaces::WorkspaceSummary;
 
 /// Readers beside the one writer.

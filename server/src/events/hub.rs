@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use membrane_agent::host;
 use membrane_proto::v1::{BlockKind, Delta, EndReason, Event, event_payload::Kind};
 use tokio::sync::broadcast;
 
@@ -164,13 +165,7 @@ impl Channel {
 /// The block that this event is the stored form of.
 #[must_use]
 pub fn closed_block(event: &Event) -> Option<(&str, BlockKind)> {
-    match event.payload.as_ref()?.kind.as_ref()? {
-        Kind::AgentText(text) => Some((&text.block_id, BlockKind::Text)),
-        Kind::AgentThinking(thinking) => Some((&thinking.block_id, BlockKind::Thinking)),
-        Kind::ToolCall(call) => Some((&call.tool_call_id, BlockKind::ToolInput)),
-        Kind::ToolResult(result) => Some((&result.tool_call_id, BlockKind::ToolOutput)),
-        _ => None,
-    }
+    host::closed_block(event.payload.as_ref()?.kind.as_ref()?)
 }
 
 #[cfg(test)]

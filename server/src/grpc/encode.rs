@@ -1,6 +1,6 @@
 //! To the wire.
 
-use membrane_entity::{api_token, member, user};
+use membrane_entity::{api_token, member, user, user_secret};
 use membrane_proto::v1 as proto;
 
 use crate::{
@@ -27,6 +27,16 @@ pub fn api_token(row: api_token::Model) -> proto::ApiToken {
         name: row.name,
         create_time: Some(timestamp(row.create_time)),
         expire_time: row.expire_time.map(timestamp),
+        last_use_time: row.last_use_time.map(timestamp),
+    }
+}
+
+pub fn secret(row: user_secret::Model) -> proto::Secret {
+    proto::Secret {
+        redacted: row.is_redacted,
+        name: row.name,
+        create_time: Some(timestamp(row.create_time)),
+        update_time: Some(timestamp(row.update_time)),
         last_use_time: row.last_use_time.map(timestamp),
     }
 }

@@ -4,8 +4,8 @@
 use membrane_proto::v1::{
     account_service_server::AccountServiceServer, activity_service_server::ActivityServiceServer,
     change_service_server::ChangeServiceServer, event_service_server::EventServiceServer,
-    file_service_server::FileServiceServer, session_service_server::SessionServiceServer,
-    workspace_service_server::WorkspaceServiceServer,
+    file_service_server::FileServiceServer, secret_service_server::SecretServiceServer,
+    session_service_server::SessionServiceServer, workspace_service_server::WorkspaceServiceServer,
 };
 use tonic::{Request, Status, service::Routes};
 
@@ -23,6 +23,7 @@ pub mod decode;
 pub mod encode;
 mod event;
 mod file;
+mod secret;
 mod session;
 mod workspace;
 
@@ -58,6 +59,7 @@ pub fn routes(app: &App) -> Routes {
         SessionServiceServer,
         session::Service(app.clone())
     ))
+    .add_service(limited!(SecretServiceServer, secret::Service(app.clone())))
     .add_service(limited!(EventServiceServer, event::Service(app.clone())))
     .add_service(limited!(FileServiceServer, file::Service(app.clone())))
     .add_service(limited!(ChangeServiceServer, change::Service(app.clone())))

@@ -398,12 +398,14 @@ impl Service {
                 &request.workspace_id,
             )
             .await?;
+        let _in_hand = self.0.redactions.hold(&key);
         let provider = decode_provider(request.provider())?;
         let stored = self
             .0
             .providers
-            .set_key(permit.workspace, provider, key)
+            .set_key(permit.workspace, provider, &key)
             .await?;
+        self.0.redactions.learn_of_workspace(permit.workspace, &key);
         Ok(proto::SetProviderKeyResponse {
             provider_key: Some(encode::provider_key(&stored)),
         })

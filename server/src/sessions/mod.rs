@@ -33,6 +33,7 @@ use crate::{
     files::Files,
     id::{PermissionRequestId, SessionId, TurnId, WorkspaceId},
     providers::Providers,
+    redaction::{Redaction, Redactions},
     settings::{Permissions, Settings},
     workspaces::Places,
 };
@@ -75,6 +76,8 @@ pub struct Dependencies {
     pub changes: Changes,
     /// Keys and model clients.
     pub providers: Providers,
+    /// What masks secrets.
+    pub redactions: Redactions,
     /// Where tools run.
     pub sandbox: Sandbox,
     /// Which addresses their processes may reach.
@@ -106,6 +109,8 @@ struct Live {
     cancel: CancellationToken,
     /// Becomes true when the turn has ended.
     ended: watch::Receiver<bool>,
+    /// What masks what is said in it.
+    redaction: Arc<Redaction>,
     /// Who waits for which answer.
     answers: HashMap<PermissionRequestId, oneshot::Sender<PermissionAnswer>>,
 }
@@ -240,15 +245,16 @@ impl Sessions {
             request_id: said.request_id,
             method: "SendMessage",
         };
-        let title = title_of(&said.text);
+        let redaction = self.dependencies.redactions.in_workspace(workspace).await?;
+        let title = title_of(&redaction.redactor().mask(&said.text));
         let files = &self.dependencies.files;
-        let message = UserMessage {
+        let message = Kind::UserMessage(UserMessage {
             attachments: attachments::read(files, workspace, &said.attachment_paths).await?,
             text: said.text,
             user_id: principal.user_id.to_string(),
             user_name: principal.user_name.clone(),
-        };
-        let event = event_of(session, turn, Kind::UserMessage(message));
+        });
+        let event = event_of(session, turn, redaction.redactor().mask_kind(message));
         let now = self.dependencies.clock.now();
         let stored = self
             .dependencies
@@ -260,19 +266,27 @@ impl Sessions {
             Stored::New(event) => {
                 let sequence = event.sequence;
                 self.dependencies.log.publish(vec![*event]);
-                self.start(turn, session, workspace, settings);
+                self.start(turn, session, workspace, settings, redaction);
                 Ok((turn, sequence))
             }
         }
     }
 
-    fn start(&self, turn: TurnId, session: SessionId, workspace: WorkspaceId, settings: Settings) {
+    fn start(
+        &self,
+        turn: TurnId,
+        session: SessionId,
+        workspace: WorkspaceId,
+        settings: Settings,
+        redaction: Arc<Redaction>,
+    ) {
         let cancel = self.stopping.child_token();
         let (done, ended) = watch::channel(false);
         let live = Live {
             turn,
             cancel: cancel.clone(),
             ended,
+            redaction: redaction.clone(),
             answers: HashMap::new(),
         };
         self.state().live.insert(session, live);
@@ -282,6 +296,7 @@ impl Sessions {
             session,
             workspace,
             settings,
+            redaction,
             cancel,
         };
         self.tasks.spawn(async move {
@@ -346,23 +361,23 @@ impl Sessions {
             .permission_request(session, id)
             .await?
             .ok_or(Error::NotFound("permission request"))?;
-        let resolved = PermissionResolved {
+        let resolved = Kind::PermissionResolved(PermissionResolved {
             permission_request_id: id.to_string(),
             tool_call_id: row.tool_call_id,
             decision: answer.decision.into(),
             reason: answer.reason.clone(),
             user_id: principal.user_id.to_string(),
             user_name: principal.user_name.clone(),
+        });
+        let resolved = match self.redaction_of(session) {
+            Some(redaction) => redaction.redactor().mask_kind(resolved),
+            None => resolved,
         };
         let state = match answer.decision {
             PermissionDecision::Allow => "allowed",
             PermissionDecision::Deny | PermissionDecision::Unspecified => "denied",
         };
-        let event = event_of(
-            session,
-            TurnId(row.turn_id),
-            Kind::PermissionResolved(resolved),
-        );
+        let event = event_of(session, TurnId(row.turn_id), resolved);
         let now = self.dependencies.clock.now();
         let stored = self
             .dependencies
@@ -380,6 +395,12 @@ impl Sessions {
             let _ = waiting.send(answer);
         }
         Ok(())
+    }
+
+    /// What masks a session's turn; `None` when none is live.
+    fn redaction_of(&self, session: SessionId) -> Option<Arc<Redaction>> {
+        let state = self.state();
+        state.live.get(&session).map(|live| live.redaction.clone())
     }
 
     /// Stops every turn and waits until all have ended.

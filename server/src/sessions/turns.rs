@@ -19,8 +19,10 @@ use super::{Sessions, event_of, host};
 use crate::{
     changes::{Recorded, Recording},
     clock::Millis,
+    db::NewEvent,
     error::Error,
     id::{SessionId, TurnId, WorkspaceId},
+    redaction::Redaction,
     settings::Settings,
     time,
 };
@@ -39,6 +41,8 @@ pub struct Run {
     pub session: SessionId,
     pub workspace: WorkspaceId,
     pub settings: Settings,
+    /// What masks whatever this turn says.
+    pub redaction: Arc<Redaction>,
     pub cancel: CancellationToken,
 }
 
@@ -97,7 +101,7 @@ impl Run {
             model: self.settings.model.clone(),
             provider: self.settings.provider.as_str().to_owned(),
         };
-        let event = event_of(self.session, self.turn, Kind::TurnStarted(started));
+        let event = self.event(Kind::TurnStarted(started));
         let stored = dependencies
             .database
             .start_turn(self.turn, event, self.now())
@@ -152,6 +156,7 @@ impl Run {
         let tools = self.toolbox()?;
         tools.set_environment(&self.settings.environment);
         let (host, requests) = Host::channel(HOST_BUFFER);
+        let host = host.masked_by(self.redaction.redactor().clone());
         let serving = host::serve(self, requests);
         let spec = self.spec().await?;
         tools.set_doors(self.way_out(&host).as_slice());
@@ -291,10 +296,7 @@ impl Run {
             .unanswered(self.turn, "the turn ended before anyone answered")
             .await?;
         last.push(Kind::TurnEnded(ended));
-        let last = last
-            .into_iter()
-            .map(|kind| event_of(self.session, self.turn, kind))
-            .collect();
+        let last = last.into_iter().map(|kind| self.event(kind)).collect();
         let database = &self.sessions.dependencies.database;
         Ok(database.end_turn(self.turn, usage, last, now).await?)
     }
@@ -303,9 +305,15 @@ impl Run {
         self.sessions
             .dependencies
             .log
-            .append(event_of(self.session, self.turn, kind))
+            .append(self.event(kind))
             .await
             .map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// An event of this turn, masked: not only engines speak in it.
+    fn event(&self, kind: Kind) -> NewEvent {
+        let masked = self.redaction.redactor().mask_kind(kind);
+        event_of(self.session, self.turn, masked)
     }
 
     pub(super) fn now(&self) -> Millis {

@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+use membrane_agent::redact::Redactor;
 use membrane_proto::v1::{
     self as proto, account_service_client::AccountServiceClient,
     activity_service_client::ActivityServiceClient, change_service_client::ChangeServiceClient,
     event_service_client::EventServiceClient, file_service_client::FileServiceClient,
-    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
+    secret_service_client::SecretServiceClient, session_service_client::SessionServiceClient,
+    workspace_service_client::WorkspaceServiceClient,
 };
 use membrane_server::{
     authz::Role,
@@ -54,7 +56,7 @@ impl TestServer {
         let mut config = Config::for_directory(directory.path(), address).expect("a configuration");
         config.sandbox.inside = Some(env!("CARGO_BIN_EXE_membrane").into());
         config.egress_allow_private = vec!["127.0.0.1".parse().expect("a rule")];
-        let server = Server::start(config, Clock::system())
+        let server = Server::start(config, Clock::system(), Redactor::default())
             .await
             .expect("a server");
         let app = server.app.clone();
@@ -247,6 +249,10 @@ impl Caller {
 
     pub fn workspaces(&self) -> WorkspaceServiceClient<Intercepted> {
         WorkspaceServiceClient::new(self.service())
+    }
+
+    pub fn secrets(&self) -> SecretServiceClient<Intercepted> {
+        SecretServiceClient::new(self.service())
     }
 
     pub fn sessions(&self) -> SessionServiceClient<Intercepted> {

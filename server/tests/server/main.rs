@@ -19,6 +19,7 @@ mod providers;
 #[path = "../../../runner/files/tests/files/raw.rs"]
 mod raw;
 mod searching;
+mod secrets;
 mod starting;
 mod storing;
 mod turns;

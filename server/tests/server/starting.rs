@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fs};
 
+use membrane_agent::redact::Redactor;
 use membrane_proto::v1 as proto;
 use membrane_server::{
     clock::Clock, config::Config, id::WorkspaceId, server::Server, workspaces::Places,
@@ -29,7 +30,7 @@ async fn with_a_key() -> TempDir {
 async fn refusal(directory: &TempDir) -> String {
     let address = "127.0.0.1:0".parse().expect("an address");
     let config = Config::for_directory(directory.path(), address).expect("a configuration");
-    let error = Server::start(config, Clock::system())
+    let error = Server::start(config, Clock::system(), Redactor::default())
         .await
         .expect_err("refused");
     format!("{error:#}")

@@ -132,6 +132,7 @@ fn everywhere(items: &mut Vec<Item>) {
         Item::new(Section::Actions, Icon::Account, "Sign out", Act::SignOut),
         go(Section::Pages, Icon::Workspaces, "All workspaces", "/"),
         go(Section::Pages, Icon::Account, "Account", "/account"),
+        go(Section::Pages, Icon::Key, "Secrets", "/account/secrets"),
     ]);
 }
 

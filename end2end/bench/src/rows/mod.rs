@@ -7,6 +7,7 @@ mod fan_out;
 mod first_page;
 mod listing;
 mod manifests;
+mod redaction;
 mod sandbox;
 mod searching;
 mod throughput;
@@ -18,7 +19,7 @@ use tokio::process::{Child, Command};
 
 use crate::Settings;
 
-const ROWS: [u8; 10] = [1, 2, 3, 5, 6, 8, 10, 11, 12, 13];
+const ROWS: [u8; 11] = [1, 2, 3, 5, 6, 8, 10, 11, 12, 13, 15];
 
 /// Measures the rows that were asked for, one after the other.
 ///
@@ -44,6 +45,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
             11 => sandbox::run(settings).await,
             12 => listing::run(settings).await,
             13 => searching::run(settings).await,
+            15 => redaction::run(settings).await,
             other => bail!("there is no row {other}; there are {ROWS:?}"),
         }
         .with_context(|| format!("row {row}"))?;

@@ -103,10 +103,10 @@ impl Turn<'_> {
             truncation: output.truncation,
             detail: output.detail,
         });
-        let mut stored = vec![result];
-        stored.extend(todos.map(|todos| Kind::TodosUpdated(TodosUpdated { todos })));
-        for kind in &stored {
-            self.host.append(kind.clone()).await?;
+        let mut stored = vec![self.host.append(result).await?];
+        if let Some(todos) = todos {
+            let updated = Kind::TodosUpdated(TodosUpdated { todos });
+            stored.push(self.host.append(updated).await?);
         }
         Ok(stored)
     }

@@ -193,10 +193,10 @@ impl<'turn> Turn<'turn> {
         Stop::Interrupted
     }
 
-    /// Stores an event, and remembers it for the next request.
+    /// Stores an event, and remembers it for the next request as it was stored.
     async fn append(&mut self, kind: Kind) -> Result<(), HostGone> {
-        self.host.append(kind.clone()).await?;
-        self.remember(kind);
+        let stored = self.host.append(kind).await?;
+        self.remember(stored);
         Ok(())
     }
 

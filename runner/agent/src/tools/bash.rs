@@ -18,6 +18,7 @@ use super::failure::{Answer, Failure};
 use super::output::Utf8Pieces;
 use super::paths::{Place, Root};
 use super::{OutputSink, Shared, ToolOutput};
+use crate::redact::Stream;
 use crate::sandbox::{
     Door, Exit, Process, Progress, Sandbox, SpawnError, Task, WORKSPACE, WorkspacePlace,
 };
@@ -69,6 +70,8 @@ struct Run<'run> {
     process: Process,
     collector: Collector,
     sink: OutputSink,
+    /// Secrets are masked before output is cut to what an answer may have: half of one is not known.
+    masking: Stream,
     pieces: Utf8Pieces,
     cancel: &'run CancellationToken,
 }
@@ -110,6 +113,7 @@ impl Shell {
         let run = Run {
             process: self.start(&cwd, id, input.command)?,
             collector: Collector::new(shared.roots.clone(), id),
+            masking: sink.masking(),
             sink,
             pieces: Utf8Pieces::default(),
             cancel,
@@ -240,11 +244,18 @@ impl Run<'_> {
             }
         };
         let _ = timeout(REST_TIME_MAX, all).await;
+        let held = self.masking.finish_bytes();
+        text.push_str(&self.keep(&held).await);
         let _ = timeout(REST_TIME_MAX, self.sink.write(&text)).await;
     }
 
-    /// Collects a piece and returns it as text.
+    /// Masks and collects a piece, and returns what can be shown by now as text.
     async fn take(&mut self, piece: &[u8]) -> String {
+        let masked = self.masking.push_bytes(piece);
+        self.keep(&masked).await
+    }
+
+    async fn keep(&mut self, piece: &[u8]) -> String {
         self.collector.push(piece).await;
         self.pieces.next(piece)
     }

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use membrane_proto::v1::{BlockKind, Delta};
 
-use crate::host::Host;
+use crate::{
+    host::Host,
+    redact::{Redactor, Stream},
+};
 
 /// At most so many bytes of one call's output are streamed; the result has its own bound.
 const STREAMED_BYTES_MAX: usize = 256 * 1024;
@@ -39,6 +42,15 @@ impl OutputSink {
         Self {
             target: None,
             streamed: Arc::default(),
+        }
+    }
+
+    /// What masks secrets in the output before it is kept, counted or cut.
+    #[must_use]
+    pub fn masking(&self) -> Stream {
+        match &self.target {
+            Some((host, _)) => host.masking(),
+            None => Redactor::default().stream(),
         }
     }
 

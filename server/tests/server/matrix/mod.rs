@@ -7,6 +7,7 @@ use membrane_server::{
     authz::Role,
     credentials::{digest_of, new_secret},
     id::{ApiTokenId, SessionId},
+    secrets::NewSecret,
 };
 use prost::Message;
 use tonic::Code;
@@ -22,6 +23,7 @@ mod activity;
 mod changes;
 mod files;
 mod routes;
+mod secrets;
 mod sessions;
 mod workspaces;
 
@@ -48,6 +50,8 @@ struct Place {
     session: String,
     victim: String,
     token: String,
+    /// A secret of the caller.
+    secret: String,
     /// Something in the trash.
     trashed: String,
     /// An upload of which everything has arrived.
@@ -76,6 +80,7 @@ fn matrix() -> impl Iterator<Item = &'static Method> {
     let services = [
         accounts::METHODS,
         activity::METHODS,
+        secrets::METHODS,
         workspaces::METHODS,
         sessions::METHODS,
         files::METHODS,
@@ -184,6 +189,7 @@ async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
         workspace,
         victim: victim.id.to_string(),
         token: token_of(server, caller).await,
+        secret: secret_of(server, caller).await,
         trashed,
         upload,
     }
@@ -195,6 +201,24 @@ async fn token_of(server: &TestServer, caller: &Caller) -> String {
         return Uuid::new_v4().to_string();
     }
     insert_token(server, caller, None).await.1
+}
+
+/// A secret that this caller may change, unless they are nobody.
+async fn secret_of(server: &TestServer, caller: &Caller) -> String {
+    let name = "own".to_owned();
+    if caller.id.0.is_nil() {
+        return name;
+    }
+    // One may be left of another call.
+    let _ = server.app.database.delete_secret(caller.id, &name).await;
+    let new = NewSecret {
+        name: name.clone(),
+        value: "canary-1f4b".to_owned().into(),
+        request_id: None,
+    };
+    let stored = server.app.secrets.create(caller.id, new).await;
+    stored.expect("a secret");
+    name
 }
 
 fn expected(allowed: Allowed, caller: &str) -> Code {
@@ -274,6 +298,7 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
             session: Uuid::new_v4().to_string(),
             victim: place.victim.clone(),
             token: place.token.clone(),
+            secret: place.secret.clone(),
             trashed: place.trashed.clone(),
             upload: place.upload.clone(),
             change_set: place.change_set.clone(),
