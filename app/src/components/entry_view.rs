@@ -9,6 +9,7 @@ use super::{
     attachment_list::AttachmentList,
     icon::{Glyph, Icon},
     markdown_view::MarkdownView,
+    metering,
     time::Time,
     tool_card::ToolCard,
     turn_end::TurnEnd,
@@ -48,6 +49,8 @@ pub fn EntryView(
         ),
         Body::Retry(retry) => ("line", retried(retry)),
         Body::Notice(notice) => ("line", noticed(notice)),
+        Body::Limit(met) => ("line", metering::limit_met(met)),
+        Body::Inside(_) => ("line", inside(row.entry.clone())),
         Body::Unknown { sequence } => ("line", unknown(*sequence)),
     };
     let of = row.entry;
@@ -155,6 +158,20 @@ fn queued(entry: Shared) -> AnyView {
     view! {
         <p class="remark-line">
             <Glyph icon=Icon::Clock />
+            <span>{words}</span>
+        </p>
+    }
+    .into_any()
+}
+
+fn inside(entry: Shared) -> AnyView {
+    let words = move || match &entry.read().body {
+        Body::Inside(inside) => metering::inside(inside),
+        _ => String::new(),
+    };
+    view! {
+        <p class="remark-line">
+            <Glyph icon=Icon::Info />
             <span>{words}</span>
         </p>
     }

@@ -14,6 +14,7 @@ use crate::{
         field::Field,
         header::Header,
         icon::{Glyph, Icon},
+        limit_fields::{LimitFields, allowed_models, limits},
         model_fields::ModelFields,
         problem::{InlineProblem, Problem},
         provider_keys::ProviderKeys,
@@ -134,6 +135,7 @@ fn SettingsForm(workspace: pb::Workspace, provider: RwSignal<pb::Provider>) -> i
                 </section>
                 <ModelFields settings=settings.clone() provider />
                 <InstructionFields settings=settings.clone() />
+                <LimitFields settings=settings.clone() />
                 <PermissionFields mode=settings.permission_mode() />
                 <ToolFields allowed=settings.allowed_tools />
             </fieldset>
@@ -198,6 +200,9 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
             .filter_map(|tool| tool.as_string())
             .collect(),
         permission_mode: permission.map_or(0, |(mode, _)| (*mode).into()),
+        limits: Some(limits(data)),
+        allowed_models: allowed_models(data),
+        model_access: !text("model_access").is_empty(),
         ..Default::default()
     };
     let fields = [
@@ -209,6 +214,9 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         "system_prompt",
         "allowed_tools",
         "permission_mode",
+        "limits",
+        "allowed_models",
+        "model_access",
     ];
     let mut paths: Vec<String> = fields
         .iter()

@@ -193,7 +193,9 @@ impl<'events> Builder<'events> {
             | Kind::PermissionRequested(_)
             | Kind::PermissionResolved(_)
             | Kind::TodosUpdated(_)
-            | Kind::Notice(_) => {}
+            | Kind::Notice(_)
+            | Kind::LimitMet(_)
+            | Kind::InsideRequest(_) => {}
         }
     }
 

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use membrane_agent::{Host, TurnReport, TurnSpec, engine, sandbox::WorkspacePlace, tools::Toolbox};
+use membrane_agent::{
+    Host, TurnReport, TurnSpec, engine, meter::Meter, sandbox::WorkspacePlace, tools::Toolbox,
+};
 use membrane_proto::v1::{
     ErrorDetail, Event, Notice, NoticeLevel, TurnEnded, TurnOutcome, TurnQueued, TurnStarted,
     Usage, event_payload::Kind,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Sessions, event_of, host};
+use super::{Sessions, host};
 use crate::{
     changes::{Recorded, Recording},
     clock::Millis,
+    db::NewEvent,
     error::Error,
     id::{SessionId, TurnId, WorkspaceId},
     settings::Settings,
@@ -23,8 +26,6 @@ use crate::{
 const HOST_BUFFER: usize = 64;
 /// Model requests in one turn.
 const MAX_REQUESTS: u32 = 200;
-/// Events of a session's past read at a time.
-const PAGE: u64 = 1_000;
 
 /// A turn to run.
 pub struct Run {
@@ -91,7 +92,7 @@ impl Run {
             model: self.settings.model.clone(),
             provider: self.settings.provider.as_str().to_owned(),
         };
-        let event = event_of(self.session, self.turn, Kind::TurnStarted(started));
+        let event = NewEvent::of_turn(self.session, self.turn, Kind::TurnStarted(started));
         let stored = dependencies
             .database
             .start_turn(self.turn, event, self.now())
@@ -143,13 +144,18 @@ impl Run {
             .providers
             .client(self.workspace, &self.settings)
             .await?;
+        let meter = self.meter().await?;
         let tools = self.toolbox()?;
         tools.set_environment(&self.settings.environment);
         let (host, requests) = Host::channel(HOST_BUFFER);
         let serving = host::serve(self, requests);
-        let spec = self.spec().await?;
+        let spec = self.spec(meter.clone()).await?;
         let running = engine::run_turn(spec, &model, &tools, host, self.cancel.clone());
         let (report, ()) = tokio::join!(running, serving);
+        let report = TurnReport {
+            usage: meter.spent(),
+            ..report
+        };
         if self.cancel.is_cancelled() && report.outcome == TurnOutcome::Interrupted {
             return Ok(TurnReport {
                 outcome: self.stopped().outcome,
@@ -159,7 +165,9 @@ impl Run {
         Ok(report)
     }
 
-    async fn spec(&self) -> Result<TurnSpec, Error> {
+    async fn spec(&self, meter: Meter) -> Result<TurnSpec, Error> {
+        let stream = self.session.stream();
+        let database = &self.sessions.dependencies.database;
         Ok(TurnSpec {
             model: self.settings.model.clone(),
             thinking_budget_tokens: u32::try_from(self.settings.thinking_budget_tokens)
@@ -167,27 +175,18 @@ impl Run {
             system_prompt: self.settings.prompt(),
             allowed_tools: self.settings.allowed_tools.clone(),
             permission_mode: self.settings.permissions(),
-            history: self.history().await?,
+            history: database.all_events_after(&stream, 0).await?,
             max_requests: MAX_REQUESTS,
+            meter,
         })
     }
 
-    async fn history(&self) -> Result<Vec<Event>, Error> {
-        let stream = self.session.stream();
-        let mut history: Vec<Event> = Vec::new();
-        loop {
-            let after = history.last().map_or(0, |event| event.sequence);
-            let page = self
-                .sessions
-                .dependencies
-                .database
-                .events_after(&stream, after, PAGE)
-                .await?;
-            if page.is_empty() {
-                return Ok(history);
-            }
-            history.extend(page);
-        }
+    /// The session's ledger: what it has used, and what it may use.
+    async fn meter(&self) -> Result<Meter, Error> {
+        let database = &self.sessions.dependencies.database;
+        let session = database.session(self.session).await?;
+        let session = session.ok_or(Error::NotFound("session"))?;
+        Ok(Meter::new(self.settings.limits.metered(), session.usage))
     }
 
     fn toolbox(&self) -> Result<Arc<Toolbox>, Error> {
@@ -271,7 +270,7 @@ impl Run {
         last.push(Kind::TurnEnded(ended));
         let last = last
             .into_iter()
-            .map(|kind| event_of(self.session, self.turn, kind))
+            .map(|kind| NewEvent::of_turn(self.session, self.turn, kind))
             .collect();
         let database = &self.sessions.dependencies.database;
         Ok(database.end_turn(self.turn, usage, last, now).await?)
@@ -281,7 +280,7 @@ impl Run {
         self.sessions
             .dependencies
             .log
-            .append(event_of(self.session, self.turn, kind))
+            .append(NewEvent::of_turn(self.session, self.turn, kind))
             .await
             .map_err(|error| Error::Internal(error.to_string()))
     }
