@@ -10,9 +10,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "membrane/v1/account.proto",
+    "membrane/v1/activity.proto",
     "membrane/v1/change.proto",
+    "membrane/v1/egress.proto",
     "membrane/v1/event.proto",
     "membrane/v1/file.proto",
     "membrane/v1/preview.proto",

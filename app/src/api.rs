@@ -6,9 +6,10 @@ use std::future::Future;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use membrane_proto::v1::{
-    account_service_client::AccountServiceClient, change_service_client::ChangeServiceClient,
-    event_service_client::EventServiceClient, file_service_client::FileServiceClient,
-    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
+    account_service_client::AccountServiceClient, activity_service_client::ActivityServiceClient,
+    change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
+    file_service_client::FileServiceClient, session_service_client::SessionServiceClient,
+    workspace_service_client::WorkspaceServiceClient,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tonic_types::StatusExt as _;
@@ -26,6 +27,11 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Accounts and API tokens.
 pub fn accounts() -> AccountServiceClient<Transport> {
     AccountServiceClient::new(transport::open())
+}
+
+/// What happened at the boundary of workspaces.
+pub fn activity() -> ActivityServiceClient<Transport> {
+    ActivityServiceClient::new(transport::open())
 }
 
 /// What changed in files.

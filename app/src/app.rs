@@ -114,6 +114,11 @@ pub fn App() -> impl IntoView {
                         view=page(Lazy::Settings)
                         ssr=SsrMode::Async
                     />
+                    <Route
+                        path=at(path!("/workspaces/:workspace/activity"))
+                        view=page(Lazy::Activity)
+                        ssr=SsrMode::Async
+                    />
                     <ParentRoute
                         path=at(path!("/workspaces/:workspace/files"))
                         view=page(Lazy::Files)

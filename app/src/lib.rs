@@ -12,6 +12,7 @@ mod context;
 pub mod diff;
 pub mod edit;
 mod editor;
+pub mod egress;
 pub mod files;
 mod find;
 pub mod format;

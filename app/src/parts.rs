@@ -14,9 +14,9 @@ use crate::{
     browser,
     components::{files::UploadPanel, problem::Problem, skeleton::Skeleton},
     pages::{
-        account::Account, change_sets::ChangeSets, changes::Changes, edit::EditPage,
-        files::FilesPage, home::Home, new_workspace::NewWorkspace, search::SearchPage,
-        session::SessionPage, settings::Settings, trash::TrashPage,
+        account::Account, activity::ActivityPage, change_sets::ChangeSets, changes::Changes,
+        edit::EditPage, files::FilesPage, home::Home, new_workspace::NewWorkspace,
+        search::SearchPage, session::SessionPage, settings::Settings, trash::TrashPage,
     },
 };
 
@@ -28,6 +28,8 @@ const AHEAD: Duration = Duration::from_secs(2);
 pub enum Lazy {
     /// The caller's own page.
     Account,
+    /// What happened at the boundary of a workspace.
+    Activity,
     /// The changes of a session or a change set.
     Changes,
     /// The change sets of a workspace.
@@ -86,7 +88,7 @@ part!(files, fetch_files:
     Uploads => UploadPanel);
 part!(session, fetch_session: Session => SessionPage);
 part!(settings, fetch_settings:
-    Account => Account, Home => Home, NewWorkspace => NewWorkspace, Settings => Settings);
+    Account => Account, Activity => ActivityPage, Home => Home, NewWorkspace => NewWorkspace, Settings => Settings);
 
 impl Lazy {
     /// What an address shows, unless that is there from the start.
@@ -104,6 +106,7 @@ impl Lazy {
     /// What a page of a workspace is, with so many names in the address after its own.
     fn below(page: &str, more: usize) -> Option<Self> {
         match (page, more) {
+            ("activity", 0) => Some(Self::Activity),
             ("changes", 0) => Some(Self::ChangeSets),
             ("changes", _) => Some(Self::Changes),
             ("edit", _) => Some(Self::Edit),
@@ -123,7 +126,9 @@ impl Lazy {
             Self::Changes | Self::ChangeSets => "changes",
             Self::Edit | Self::Files | Self::Search | Self::Trash | Self::Uploads => "files",
             Self::Session => "session",
-            Self::Account | Self::Home | Self::NewWorkspace | Self::Settings => "settings",
+            Self::Account | Self::Activity | Self::Home | Self::NewWorkspace | Self::Settings => {
+                "settings"
+            }
         }
     }
 
@@ -264,6 +269,7 @@ mod tests {
             ("/workspaces/new", Lazy::NewWorkspace),
             ("/workspaces/w", Lazy::Home),
             ("/workspaces/w/settings", Lazy::Settings),
+            ("/workspaces/w/activity", Lazy::Activity),
             ("/workspaces/w/files", Lazy::Files),
             ("/workspaces/w/files/a/b", Lazy::Files),
             ("/workspaces/w/edit/a/b", Lazy::Edit),

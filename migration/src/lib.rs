@@ -6,6 +6,7 @@ pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 mod m0001_spine;
 mod m0002_changes;
+mod m0003_egress;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_spine::Migration),
             Box::new(m0002_changes::Migration),
+            Box::new(m0003_egress::Migration),
         ]
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs::File, net::SocketAddr, sync::Arc, time::Dura
 
 use anyhow::Context as _;
 use membrane_agent::{
-    egress::EgressGuard,
+    egress::{self, EgressGuard},
     sandbox::{Sandbox, SandboxState, Unavailable},
 };
 use membrane_proto::v1::EndReason;
@@ -105,7 +105,9 @@ impl Server {
         let places = Places::open(&config.workspace_root())
             .context("cannot open the workspace directory")?;
         let sandbox = start_sandbox(&config).await;
-        let guard = EgressGuard::new(config.egress_allow_private.clone());
+        let guard = EgressGuard::new(config.egress_allow_private.clone())
+            .deny_own(egress::own_addresses())
+            .deny_own_port(config.listen.port());
         let (log, service) = EventLog::new(database.clone(), clock.clone());
         let log_stop = CancellationToken::new();
         let log_task = tokio::spawn(service.run(log_stop.clone()));
@@ -121,6 +123,7 @@ impl Server {
             changes: changes.clone(),
             providers: providers.clone(),
             sandbox: sandbox.clone(),
+            guard,
         });
         let app = App {
             authenticator: Authenticator::new(database.clone(), clock.clone(), config.is_secure()),

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
+mod egress;
 mod limits;
 
+pub use egress::{Egress, EgressMode};
 pub use limits::Limits;
 
 const MAX_MODEL: usize = 200;
@@ -119,6 +121,9 @@ pub struct Settings {
     /// Whether programs inside may ask the model.
     #[serde(default)]
     pub model_access: bool,
+    /// What the processes of an agent may reach. Rows of earlier versions have none.
+    #[serde(default)]
+    pub egress: Egress,
 }
 
 impl Default for Settings {
@@ -136,6 +141,7 @@ impl Default for Settings {
             limits: Limits::default(),
             allowed_models: Vec::new(),
             model_access: false,
+            egress: Egress::default(),
         }
     }
 }
@@ -167,7 +173,13 @@ impl Settings {
         if given.permission_mode() != proto::PermissionMode::Unspecified {
             settings.set("permission_mode", &given)?;
         }
-        for field in ["environment", "limits", "allowed_models", "model_access"] {
+        for field in [
+            "environment",
+            "egress",
+            "limits",
+            "allowed_models",
+            "model_access",
+        ] {
             settings.set(field, &given)?;
         }
         if !given.allowed_tools.is_empty() {
@@ -213,6 +225,7 @@ impl Settings {
             "limits" => self.limits = Limits::decode(given.limits.unwrap_or_default()),
             "allowed_models" => self.allowed_models.clone_from(&given.allowed_models),
             "model_access" => self.model_access = given.model_access,
+            "egress" => self.egress = Egress::decode(given.egress.as_ref())?,
             "engine" if given.engine() == proto::Engine::Native => {}
             "engine" => return Err(unspecified("engine")),
             _ => {
@@ -230,7 +243,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Invalid`] for an unspecified value.
     pub fn set_all(&mut self, given: &proto::WorkspaceSettings) -> Result<(), Error> {
-        const FIELDS: [&str; 13] = [
+        const FIELDS: [&str; 14] = [
             "provider",
             "base_url",
             "model",
@@ -244,6 +257,7 @@ impl Settings {
             "limits",
             "allowed_models",
             "model_access",
+            "egress",
         ];
         FIELDS.iter().try_for_each(|field| self.set(field, given))
     }
@@ -304,6 +318,9 @@ impl Settings {
         if let Err(text) = check_environment(&self.environment) {
             complain("environment", text);
         }
+        if let Err((field, text)) = self.egress.check() {
+            complain(field, text);
+        }
         match (self.provider, self.base_url.is_empty()) {
             (Provider::Custom, true) => {
                 complain("base_url", "is required for a custom provider".to_owned())
@@ -350,6 +367,7 @@ impl Settings {
             limits: Some(self.limits.encode()),
             allowed_models: self.allowed_models.clone(),
             model_access: self.model_access,
+            egress: Some(self.egress.encode()),
         }
     }
 

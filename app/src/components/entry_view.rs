@@ -7,6 +7,7 @@ use membrane_proto::v1 as pb;
 
 use super::{
     attachment_list::AttachmentList,
+    egress_line::EgressLine,
     icon::{Glyph, Icon},
     markdown_view::MarkdownView,
     metering,
@@ -48,6 +49,10 @@ pub fn EntryView(
             view! { <TurnEnd summary=(**summary).clone() time=entry.time /> }.into_any(),
         ),
         Body::Retry(retry) => ("line", retried(retry)),
+        Body::Refused(decision) => (
+            "line",
+            view! { <EgressLine decision=(**decision).clone() /> }.into_any(),
+        ),
         Body::Notice(notice) => ("line", noticed(notice)),
         Body::Limit(met) => ("line", metering::limit_met(met)),
         Body::Inside(_) => ("line", inside(row.entry.clone())),

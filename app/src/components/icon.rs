@@ -7,6 +7,7 @@ use leptos::prelude::*;
 #[allow(missing_docs, reason = "the names say what they show")]
 pub enum Icon {
     Account,
+    Activity,
     ArrowDown,
     ArrowUp,
     Attach,
@@ -57,6 +58,7 @@ impl Icon {
             Self::Account => {
                 "M8 8.5a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM2.5 14c.7-2.3 2.8-3.5 5.5-3.5s4.8 1.2 5.5 3.5"
             }
+            Self::Activity => "M1.5 8h3l2-5 3 10 2-5h3",
             Self::ArrowDown => "M8 3v10M3.8 8.8 8 13l4.2-4.2",
             Self::ArrowUp => "M8 13V3M3.8 7.2 8 3l4.2 4.2",
             Self::Attach => {

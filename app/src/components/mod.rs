@@ -1,5 +1,6 @@
 //! The parts that pages are made of, one a file.
 
+pub mod activity;
 pub mod agent_fields;
 pub mod announcer;
 pub mod api_tokens;
@@ -13,6 +14,8 @@ pub mod danger_zone;
 pub mod diff_view;
 pub mod earlier;
 pub mod editor;
+pub mod egress_fields;
+pub mod egress_line;
 pub mod entry_view;
 pub mod field;
 pub mod files;

@@ -1,5 +1,7 @@
 //! The left rail: which workspace, its pages, its latest sessions; who you are and how things are.
 
+use std::collections::HashMap;
+
 use leptos::{html, prelude::*};
 use leptos_router::{components::A, hooks::use_location};
 use membrane_proto::v1 as pb;
@@ -8,7 +10,7 @@ use super::{
     connection::ConnectionLine,
     icon::{Glyph, Icon, Mark},
     palette::{Palette, PaletteButton},
-    sandbox::SandboxLine,
+    sandbox::{NetworkLine, SandboxLine},
     state::words,
     theme::ThemeSwitch,
 };
@@ -67,6 +69,9 @@ fn RailPlace() -> impl IntoView {
                         text="Changes"
                         exact=false
                     />
+                </li>
+                <li>
+                    <RailLink href=format!("/workspaces/{id}/activity") icon=Icon::Activity text="Activity" exact=true />
                 </li>
                 <li>
                     <RailLink
@@ -163,6 +168,17 @@ pub fn title(session: &pb::Session) -> String {
     }
 }
 
+/// Titles of the latest sessions by id.
+pub async fn titles(place: Place) -> HashMap<String, String> {
+    let Some(Ok(sessions)) = place.sessions.await else {
+        return HashMap::new();
+    };
+    let sessions = sessions.0.sessions.iter();
+    sessions
+        .map(|session| (session.id.clone(), title(session)))
+        .collect()
+}
+
 #[component]
 fn RailLink(href: String, icon: Icon, text: &'static str, exact: bool) -> impl IntoView {
     view! {
@@ -187,6 +203,7 @@ fn RailFoot() -> impl IntoView {
                             let name = me.0.user.clone().unwrap_or_default().name;
                             view! {
                                 <SandboxLine me=me.0 />
+                                <NetworkLine />
                                 <AccountLink name />
                             }
                                 .into_any()
@@ -283,6 +300,11 @@ fn More(id: String) -> impl IntoView {
     };
     let links = [
         (format!("/workspaces/{id}/search"), Icon::Search, "Search"),
+        (
+            format!("/workspaces/{id}/activity"),
+            Icon::Activity,
+            "Activity",
+        ),
         (
             format!("/workspaces/{id}/settings"),
             Icon::Settings,

@@ -4,9 +4,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use leptos::prelude::*;
 use membrane_proto::v1::{self as pb, tool_content, tool_result::Detail};
 
-use super::{diff_view::DiffView, files::FileLink, long_text::LongText};
+use super::{
+    diff_view::DiffView,
+    files::FileLink,
+    icon::{Glyph, Icon},
+    long_text::LongText,
+};
 use crate::{
-    diff, format,
+    diff, egress, format,
     tool_input::ToolInput,
     transcript::{Tool, ToolPhase},
 };
@@ -78,6 +83,30 @@ fn search_value(field: &str, value: String) -> AnyView {
     match field {
         "file_path" | "path" => view! { <FileLink path=value /> }.into_any(),
         _ => value.into_any(),
+    }
+}
+
+/// Where its processes were let out to, and how much they sent and received; nothing if they were
+/// not.
+#[component]
+pub fn Traffic(
+    /// The call.
+    tool: Memo<Tool>,
+) -> impl IntoView {
+    move || {
+        let places = tool.with(|tool| tool.reached.iter().map(egress::place).collect::<Vec<_>>());
+        if places.is_empty() {
+            return ().into_any();
+        }
+        let amounts = tool.with(|tool| tool.traffic.as_ref().map(egress::amounts));
+        view! {
+            <p class="traffic quiet">
+                <Glyph icon=Icon::Globe />
+                <bdi>{places.join(", ")}</bdi>
+                <span>{amounts}</span>
+            </p>
+        }
+        .into_any()
     }
 }
 

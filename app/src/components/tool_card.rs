@@ -8,7 +8,7 @@ use membrane_proto::v1::{CommandDetail, tool_result::Detail};
 use super::{
     approval::Approval,
     icon::{Glyph, Icon},
-    tool_body::{Input, Output},
+    tool_body::{Input, Output, Traffic},
 };
 use crate::{
     browser, format,
@@ -50,6 +50,7 @@ pub fn ToolCard(
             <div class="tool-body">
                 <Input tool />
                 <Output tool />
+                <Traffic tool />
             </div>
         </details>
         {move || {

@@ -14,7 +14,7 @@ use crate::{
         changes::{empty::NoChangeSets, keys::listen_on_list, set_row::SetRow},
         header::Header,
         problem::Problem,
-        rail::title,
+        rail::titles,
         skeleton::Skeleton,
     },
     context::Place,
@@ -88,17 +88,6 @@ fn list(
         <p class="pager">{latest} {older}</p>
     }
     .into_any()
-}
-
-/// Titles of the latest sessions by id.
-async fn titles(place: Place) -> HashMap<String, String> {
-    let Some(Ok(sessions)) = place.sessions.await else {
-        return HashMap::new();
-    };
-    let sessions = sessions.0.sessions.iter();
-    sessions
-        .map(|session| (session.id.clone(), title(session)))
-        .collect()
 }
 
 async fn change_sets(

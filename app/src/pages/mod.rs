@@ -1,6 +1,7 @@
 //! One file for what an address shows.
 
 pub mod account;
+pub mod activity;
 pub mod change_sets;
 pub mod changes;
 pub mod edit;

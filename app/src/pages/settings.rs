@@ -11,6 +11,7 @@ use crate::{
     components::{
         agent_fields::{InstructionFields, PermissionFields, ToolFields},
         danger_zone::DangerZone,
+        egress_fields::EgressFields,
         field::Field,
         header::Header,
         icon::{Glyph, Icon},
@@ -21,6 +22,7 @@ use crate::{
         skeleton::Skeleton,
     },
     context::Place,
+    egress,
     words::{PERMISSION_MODES, PROMPT_MODES, provider_of},
 };
 
@@ -33,6 +35,7 @@ pub fn Settings() -> impl IntoView {
         move || place.workspace_id.get(),
         |id| api::load(workspace(id.unwrap_or_default())),
     );
+    let presets = Resource::new(|| (), |()| api::load(presets()));
     view! {
         <Title text="Settings" />
         <Header title="Settings" />
@@ -41,8 +44,9 @@ pub fn Settings() -> impl IntoView {
                 view! { <Skeleton lines=8 /> }
             }>
                 {move || Suspend::new(async move {
-                    match workspace.await {
-                        Ok(workspace) => view! { <Forms workspace /> }.into_any(),
+                    let (workspace, presets) = (workspace.await, presets.await);
+                    match workspace.and_then(|workspace| Ok((workspace, presets?))) {
+                        Ok((workspace, presets)) => view! { <Forms workspace presets /> }.into_any(),
                         Err(error) => {
                             if error.is_not_found() {
                                 api::set_page_status(404);
@@ -58,15 +62,19 @@ pub fn Settings() -> impl IntoView {
 }
 
 #[component]
-fn Forms(workspace: Wire<pb::Workspace>) -> impl IntoView {
+fn Forms(
+    workspace: Wire<pb::Workspace>,
+    presets: Wire<pb::ListEgressPresetsResponse>,
+) -> impl IntoView {
     let workspace = workspace.0;
+    let presets = presets.0.presets;
     let owner = workspace.role() == pb::Role::Owner;
     let settings = workspace.settings.clone().unwrap_or_default();
     let provider = RwSignal::new(settings.provider());
     let id = workspace.id.clone();
     let name = workspace.name.clone();
     view! {
-        <SettingsForm workspace=workspace provider />
+        <SettingsForm workspace=workspace presets provider />
         <ProviderKeys workspace_id=id.clone() provider owner />
         {owner.then(|| view! { <DangerZone workspace_id=id name /> })}
     }
@@ -83,7 +91,11 @@ enum Saving {
 }
 
 #[component]
-fn SettingsForm(workspace: pb::Workspace, provider: RwSignal<pb::Provider>) -> impl IntoView {
+fn SettingsForm(
+    workspace: pb::Workspace,
+    presets: Vec<pb::EgressPreset>,
+    provider: RwSignal<pb::Provider>,
+) -> impl IntoView {
     let place = expect_context::<Place>();
     let saving = RwSignal::new(Saving::Same);
     let error = RwSignal::new(None::<ApiError>);
@@ -137,7 +149,8 @@ fn SettingsForm(workspace: pb::Workspace, provider: RwSignal<pb::Provider>) -> i
                 <InstructionFields settings=settings.clone() />
                 <LimitFields settings=settings.clone() />
                 <PermissionFields mode=settings.permission_mode() />
-                <ToolFields allowed=settings.allowed_tools />
+                <ToolFields allowed=settings.allowed_tools.clone() />
+                <EgressFields settings presets />
             </fieldset>
             <InlineProblem error />
             <SaveBar saving />
@@ -194,15 +207,12 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         thinking_budget_tokens: thinking,
         system_prompt_mode: prompt_mode.map_or(0, |(mode, ..)| (*mode).into()),
         system_prompt: text("system_prompt"),
-        allowed_tools: data
-            .get_all("tool")
-            .iter()
-            .filter_map(|tool| tool.as_string())
-            .collect(),
+        allowed_tools: all(data, "tool"),
         permission_mode: permission.map_or(0, |(mode, _)| (*mode).into()),
         limits: Some(limits(data)),
         allowed_models: allowed_models(data),
         model_access: !text("model_access").is_empty(),
+        egress: Some(policy(data)),
         ..Default::default()
     };
     let fields = [
@@ -217,6 +227,7 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         "limits",
         "allowed_models",
         "model_access",
+        "egress",
     ];
     let mut paths: Vec<String> = fields
         .iter()
@@ -235,12 +246,34 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
     }
 }
 
+fn policy(data: &web_sys::FormData) -> pb::EgressPolicy {
+    let hosts = browser::field(data, "egress_hosts");
+    let hosts = hosts.lines().map(str::trim).filter(|host| !host.is_empty());
+    pb::EgressPolicy {
+        mode: egress::mode_of(&browser::field(data, "egress_mode")).into(),
+        presets: all(data, "egress_preset"),
+        hosts: hosts.map(str::to_owned).collect(),
+    }
+}
+
+/// The values of all ticked boxes of a name.
+fn all(data: &web_sys::FormData, name: &str) -> Vec<String> {
+    let values = data.get_all(name).into_iter();
+    values.filter_map(|value| value.as_string()).collect()
+}
+
 async fn save(request: pb::UpdateWorkspaceRequest) -> Result<pb::Workspace, ApiError> {
     let answer = api::workspaces()
         .update_workspace(request)
         .await?
         .into_inner();
     answer.workspace.ok_or_else(ApiError::incomplete)
+}
+
+async fn presets() -> Result<pb::ListEgressPresetsResponse, ApiError> {
+    let request = pb::ListEgressPresetsRequest {};
+    let answer = api::activity().list_egress_presets(request).await?;
+    Ok(answer.into_inner())
 }
 
 async fn workspace(workspace_id: String) -> Result<pb::Workspace, ApiError> {

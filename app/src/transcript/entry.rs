@@ -93,6 +93,8 @@ pub enum Body {
     Ended(Box<TurnSummary>),
     /// A model request is tried again.
     Retry(pb::ModelRetry),
+    /// A connection that was refused.
+    Refused(Box<pb::EgressDecision>),
     /// Something else that people should know.
     Notice(pb::Notice),
     /// A limit of the session was met.
@@ -154,6 +156,10 @@ pub struct Tool {
     pub result: Option<pb::ToolResult>,
     /// Whether its turn ended without a result.
     pub abandoned: bool,
+    /// Where its processes were let out to.
+    pub reached: Vec<pb::EgressDecision>,
+    /// What they sent and received.
+    pub traffic: Option<pb::EgressTotals>,
 }
 
 /// A question to a person, and its answer.
@@ -351,6 +357,7 @@ impl Body {
             }
             Self::Tool(tool) => tool.words(),
             Self::Retry(retry) => retry.error.clone().unwrap_or_default().message,
+            Self::Refused(decision) => decision.message.clone(),
             Self::Notice(notice) => notice.message.clone(),
             Self::Limit(met) => met.error.clone().unwrap_or_default().message,
             Self::Inside(inside) => inside.model.clone(),

@@ -64,6 +64,10 @@ impl Transcript {
                 self.drop_open_blocks(&event.turn_id);
                 self.line(event, Body::Retry(retry.clone()));
             }
+            Kind::EgressDecision(decision) => self.egress_decision(event, decision),
+            Kind::EgressTotals(totals) => self.tool(event, &totals.tool_call_id, |tool| {
+                tool.traffic = Some(totals.clone());
+            }),
             Kind::Notice(notice) => self.line(event, Body::Notice(notice.clone())),
             Kind::LimitMet(met) => self.line(event, Body::Limit(met.clone())),
             Kind::InsideRequest(request) => self.inside_request(event, request),
@@ -208,6 +212,15 @@ impl Transcript {
         if self.activity == Some(Activity::Waiting) && self.waiting().is_empty() {
             self.activity = Some(Activity::Running);
         }
+    }
+
+    fn egress_decision(&mut self, event: &pb::Event, decision: &pb::EgressDecision) {
+        if decision.verdict() != pb::EgressVerdict::Allowed {
+            return self.line(event, Body::Refused(Box::new(decision.clone())));
+        }
+        self.tool(event, &decision.tool_call_id, |tool| {
+            tool.reached.push(decision.clone());
+        });
     }
 
     fn end_waiting_line(&mut self, turn_id: &str) {

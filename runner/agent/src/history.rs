@@ -193,9 +193,11 @@ impl<'events> Builder<'events> {
             | Kind::PermissionRequested(_)
             | Kind::PermissionResolved(_)
             | Kind::TodosUpdated(_)
-            | Kind::Notice(_)
+            | Kind::EgressDecision(_)
+            | Kind::EgressTotals(_)
             | Kind::LimitMet(_)
-            | Kind::InsideRequest(_) => {}
+            | Kind::InsideRequest(_)
+            | Kind::Notice(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The database models, one file per table, nothing else. Conventions are those of the migrations:
 //! times in milliseconds since the Unix epoch, money in millionths of a US dollar.
 
+pub mod activity;
 pub mod api_token;
 pub mod audit;
 pub mod browser_session;

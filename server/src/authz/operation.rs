@@ -32,12 +32,16 @@ pub enum Operation {
     CreateUser,
     /// Change a user.
     UpdateUser,
+    /// List the named lists of hosts.
+    ListEgressPresets,
     /// Create a workspace.
     CreateWorkspace,
     /// List one's workspaces.
     ListWorkspaces,
     /// Read a workspace, its members, and which keys it has.
     ReadWorkspace,
+    /// Read what happened at a workspace's boundary.
+    ReadActivity,
     /// Change name or settings.
     UpdateWorkspace,
     /// Delete a workspace.
@@ -82,13 +86,16 @@ impl Operation {
             Self::ReadAccount
             | Self::ListApiTokens
             | Self::DeleteApiToken
+            | Self::ListEgressPresets
             | Self::CreateWorkspace
             | Self::ListWorkspaces => Need::User,
             Self::CreateApiToken => Need::Interactive,
             Self::ListUsers | Self::CreateUser | Self::UpdateUser => Need::Administrator,
-            Self::ReadWorkspace | Self::LeaveWorkspace | Self::ReadFiles | Self::ReadSession => {
-                Need::Role(Role::Viewer)
-            }
+            Self::ReadWorkspace
+            | Self::ReadActivity
+            | Self::LeaveWorkspace
+            | Self::ReadFiles
+            | Self::ReadSession => Need::Role(Role::Viewer),
             Self::UpdateWorkspace
             | Self::TestProvider
             | Self::ChangeFiles
@@ -114,8 +121,10 @@ impl Operation {
             Self::ReadAccount
                 | Self::ListApiTokens
                 | Self::ListUsers
+                | Self::ListEgressPresets
                 | Self::ListWorkspaces
                 | Self::ReadWorkspace
+                | Self::ReadActivity
                 | Self::ReadFiles
                 // Beginning and finishing it is written down, not each piece.
                 | Self::SendUpload

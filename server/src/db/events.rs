@@ -9,7 +9,7 @@ use sea_orm::{
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::Database;
+use super::{Database, activities};
 use crate::{
     clock::Millis,
     id::{SessionId, TurnId},
@@ -77,6 +77,7 @@ pub(crate) async fn insert(
             .exec_without_returning(transaction)
             .await?;
     }
+    activities::note(transaction, &numbered, now).await?;
     Ok(numbered)
 }
 

@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::page::Keyset;
 
 mod accounts;
+mod activities;
 mod audit;
 mod change_sets;
 mod events;
@@ -30,6 +31,7 @@ mod workspaces;
 
 pub use sea_orm::DbErr as DbError;
 
+pub use activities::{Activity, ActivityFilter};
 pub use events::NewEvent;
 pub use keys::SealedKey;
 pub use requests::RequestKey;

@@ -2,9 +2,10 @@
 //! types and `tonic::Status` stop here.
 
 use membrane_proto::v1::{
-    account_service_server::AccountServiceServer, change_service_server::ChangeServiceServer,
-    event_service_server::EventServiceServer, file_service_server::FileServiceServer,
-    session_service_server::SessionServiceServer, workspace_service_server::WorkspaceServiceServer,
+    account_service_server::AccountServiceServer, activity_service_server::ActivityServiceServer,
+    change_service_server::ChangeServiceServer, event_service_server::EventServiceServer,
+    file_service_server::FileServiceServer, session_service_server::SessionServiceServer,
+    workspace_service_server::WorkspaceServiceServer,
 };
 use tonic::{Request, Status, service::Routes};
 
@@ -16,6 +17,7 @@ use crate::{
 };
 
 mod account;
+mod activity;
 mod change;
 pub mod decode;
 pub mod encode;
@@ -43,6 +45,10 @@ pub fn routes(app: &App) -> Routes {
     Routes::new(limited!(
         AccountServiceServer,
         account::Service(app.clone())
+    ))
+    .add_service(limited!(
+        ActivityServiceServer,
+        activity::Service(app.clone())
     ))
     .add_service(limited!(
         WorkspaceServiceServer,

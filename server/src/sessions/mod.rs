@@ -11,6 +11,7 @@ use std::{
 
 use membrane_agent::{
     PermissionAnswer, cost,
+    egress::EgressGuard,
     sandbox::{Sandbox, SandboxState},
     tools::Toolbox,
 };
@@ -76,6 +77,8 @@ pub struct Dependencies {
     pub providers: Providers,
     /// Where tools run.
     pub sandbox: Sandbox,
+    /// Which addresses their processes may reach.
+    pub guard: EgressGuard,
 }
 
 /// All live sessions of this server. Cheap to clone.

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use membrane_agent::{
-    Host, TurnReport, TurnSpec, engine, meter::Meter, sandbox::WorkspacePlace, tools::Toolbox,
+    Host, TurnReport, TurnSpec,
+    egress::{EgressLimits, EgressProxy},
+    engine,
+    meter::Meter,
+    sandbox::{Door, WorkspacePlace},
+    tools::Toolbox,
 };
 use membrane_proto::v1::{
     ErrorDetail, Event, Notice, NoticeLevel, TurnEnded, TurnOutcome, TurnQueued, TurnStarted,
@@ -150,7 +155,13 @@ impl Run {
         let (host, requests) = Host::channel(HOST_BUFFER);
         let serving = host::serve(self, requests);
         let spec = self.spec(meter.clone()).await?;
-        let running = engine::run_turn(spec, &model, &tools, host, self.cancel.clone());
+        tools.set_doors(&self.doors(&host));
+        let running = async {
+            let report = engine::run_turn(spec, &model, &tools, host, self.cancel.clone()).await;
+            // What answers behind them holds the host, whose end is waited for.
+            tools.set_doors(&[]);
+            report
+        };
         let (report, ()) = tokio::join!(running, serving);
         let report = TurnReport {
             usage: meter.spent(),
@@ -163,6 +174,17 @@ impl Run {
             });
         }
         Ok(report)
+    }
+
+    /// The door to the internet, if the workspace has one.
+    fn doors(&self, host: &Host) -> Vec<Door> {
+        let way_out = EgressProxy::door(
+            self.settings.egress.policy(),
+            self.sessions.dependencies.guard.clone(),
+            host.clone(),
+            EgressLimits::default(),
+        );
+        way_out.into_iter().collect()
     }
 
     async fn spec(&self, meter: Meter) -> Result<TurnSpec, Error> {

@@ -65,9 +65,10 @@ fn public_services() -> Router {
 }
 
 /// Names for the health service; the empty one is the server as a whole.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "",
     "membrane.v1.AccountService",
+    "membrane.v1.ActivityService",
     "membrane.v1.ChangeService",
     "membrane.v1.EventService",
     "membrane.v1.FileService",

@@ -8,6 +8,10 @@
 
 mod address;
 mod allow;
+mod host;
+mod own;
+mod policy;
+mod proxy;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -24,6 +28,10 @@ use url::{Host, Url};
 
 pub use address::AddressKind;
 pub use allow::{AllowRule, BadAllowRule};
+pub use host::{BadTarget, HostName, Target};
+pub use own::own_addresses;
+pub use policy::{BadHostPattern, EgressPolicy, HostPattern, PRESETS, Preset};
+pub use proxy::{EgressLimits, EgressProxy};
 pub use resolve::{Lookup, SystemLookup};
 
 use resolve::CheckedResolver;
@@ -61,6 +69,9 @@ pub enum DenyReason {
         /// What kind of address it is.
         kind: AddressKind,
     },
+    /// The very port that the server answers on, which no rule opens.
+    #[error("it is this server itself")]
+    Itself,
     /// The operator allowed the host, but on other ports.
     #[error("the operator allowed it on other ports only")]
     Port,
@@ -91,11 +102,12 @@ pub struct EgressGuard {
     lookup: Arc<dyn Lookup>,
 }
 
-/// What the operator allowed, and which of the machine's own addresses are never reached.
-#[derive(Debug, Default)]
+/// What the operator allowed, and what is the machine's own.
+#[derive(Debug, Clone, Default)]
 struct Rules {
     allow: Vec<AllowRule>,
     own: Vec<IpAddr>,
+    own_port: Option<u16>,
 }
 
 impl std::fmt::Debug for EgressGuard {
@@ -118,7 +130,7 @@ impl EgressGuard {
     pub fn with_lookup(allow_private: Vec<AllowRule>, lookup: Arc<dyn Lookup>) -> Self {
         let rules = Rules {
             allow: allow_private,
-            own: Vec::new(),
+            ..Rules::default()
         };
         Self {
             rules: Arc::new(rules),
@@ -129,10 +141,28 @@ impl EgressGuard {
     /// Also refuses these addresses, although they are public: the machine's own.
     #[must_use]
     pub fn deny_own(self, own: Vec<IpAddr>) -> Self {
-        let allow = self.rules.allow.clone();
+        self.with_rules(|rules| rules.own = own)
+    }
+
+    /// Never reaches this port of the machine, whatever the operator allows: the server's own. Only
+    /// of use where the port is known, see [`EgressGuard::reach`].
+    #[must_use]
+    pub fn deny_own_port(self, port: u16) -> Self {
+        self.with_rules(|rules| rules.own_port = Some(port))
+    }
+
+    /// The same without what the operator allowed: public addresses only.
+    #[must_use]
+    pub fn public_only(self) -> Self {
+        self.with_rules(|rules| rules.allow.clear())
+    }
+
+    fn with_rules(self, change: impl FnOnce(&mut Rules)) -> Self {
+        let mut rules = (*self.rules).clone();
+        change(&mut rules);
         Self {
-            rules: Arc::new(Rules { allow, own }),
-            lookup: self.lookup,
+            rules: Arc::new(rules),
+            ..self
         }
     }
 
@@ -167,13 +197,45 @@ impl EgressGuard {
     /// [`Denied`] if the name has no address or any of them is not allowed: a name with one good
     /// and one bad address is not trusted at all.
     pub async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, Denied> {
+        self.resolve_for(name, None).await
+    }
+
+    /// Where a target may be dialled: a name is resolved once, and every address it has is checked.
+    ///
+    /// # Errors
+    /// [`Denied`] as [`EgressGuard::resolve`], and when the operator allows the name on other ports
+    /// only.
+    pub async fn reach(&self, target: &Target) -> Result<Vec<SocketAddr>, Denied> {
+        let refuse = |reason| denied(&target.host.to_string(), reason);
+        let mut addresses = match &target.host {
+            HostName::Address(address) => {
+                let checked = self.rules.check_literal(*address, target.port);
+                checked.map_err(refuse)?;
+                vec![SocketAddr::new(*address, target.port)]
+            }
+            HostName::Name(name) => {
+                let checked = self.rules.check_port_of(name, target.port);
+                checked.map_err(refuse)?;
+                self.resolve_for(name, Some(target.port)).await?
+            }
+        };
+        for address in &mut addresses {
+            address.set_port(target.port);
+            if self.rules.is_itself(*address) {
+                return Err(refuse(DenyReason::Itself));
+            }
+        }
+        Ok(addresses)
+    }
+
+    async fn resolve_for(&self, name: &str, port: Option<u16>) -> Result<Vec<SocketAddr>, Denied> {
         let addresses = self.lookup.lookup(name).await;
         if addresses.is_empty() {
             return Err(denied(name, DenyReason::NoAddress));
         }
         for address in &addresses {
             self.rules
-                .check_resolved(name, address.ip())
+                .check_resolved(name, address.ip(), port)
                 .map_err(|reason| denied(name, reason))?;
         }
         Ok(addresses)
@@ -277,11 +339,22 @@ impl Rules {
         Err(DenyReason::Port)
     }
 
-    fn check_resolved(&self, name: &str, address: IpAddr) -> Result<(), DenyReason> {
+    fn check_resolved(
+        &self,
+        name: &str,
+        address: IpAddr,
+        port: Option<u16>,
+    ) -> Result<(), DenyReason> {
         let by_name = self.allow.iter().any(|rule| rule.names(name))
             && address::may_be_allowed_by_name(address);
-        let by_address = self.allow.iter().any(|rule| rule.covers(address, None));
+        let by_address = self.allow.iter().any(|rule| rule.covers(address, port));
         self.check_address(address, by_name || by_address)
+    }
+
+    fn is_itself(&self, socket: SocketAddr) -> bool {
+        let address = address::effective(socket.ip());
+        let here = address.is_loopback() || address.is_unspecified() || self.own.contains(&address);
+        here && self.own_port == Some(socket.port())
     }
 
     fn check_address(&self, address: IpAddr, allowed: bool) -> Result<(), DenyReason> {

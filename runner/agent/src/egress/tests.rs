@@ -1,4 +1,6 @@
 mod corpus;
+mod policies;
+mod proxy;
 
 use std::{
     collections::VecDeque,

@@ -5,6 +5,7 @@
 //! adds what narrows them further: limits, Landlock, seccomp (`inside`).
 
 mod doctor;
+mod doors;
 mod etc;
 mod guards;
 mod inside;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use doctor::{Check, Outcome, doctor};
+pub use doors::{Door, Keeper, OpenDoor};
 #[cfg(feature = "switchable-guards")]
 pub use guards::Guard;
 pub use guards::Guards;
@@ -27,6 +29,7 @@ pub use inside::run_if_asked;
 pub use limits::{Limit, Limits};
 pub(crate) use process::{Exit, Process, Progress};
 
+use doors::Doors;
 use plan::{First, Plan};
 
 /// Where an agent sees the workspace's files.
@@ -131,6 +134,10 @@ pub(crate) struct Task<'task> {
     pub cwd: &'task std::path::Path,
     /// Variables beside the sandbox's own. HOME, PATH, TMPDIR and USER are left out.
     pub(crate) env: &'task [(String, String)],
+    /// Its ways out, where there is a sandbox; at most eight.
+    pub doors: &'task [Door],
+    /// For which tool call it is; may be empty.
+    pub tool_call_id: &'task str,
     /// Program and arguments.
     pub argv: Vec<String>,
 }
@@ -220,10 +227,16 @@ impl Sandbox {
     /// [`Exit`].
     pub(crate) fn spawn(&self, task: &Task<'_>) -> Result<Process, SpawnError> {
         match &*self.shared {
-            Shared::Enforced(plan) => Ok(Process::start(plan.command(task)?, true)?),
+            Shared::Enforced(plan) => {
+                let doors = Doors {
+                    doors: task.doors.to_vec(),
+                    tool_call_id: task.tool_call_id.to_owned(),
+                };
+                Ok(Process::start(plan.command(task)?, true, doors)?)
+            }
             Shared::Disabled(config, first) => {
                 let command = first.unconfined_command(config, task)?;
-                Ok(Process::start(command, false)?)
+                Ok(Process::start(command, false, Doors::default())?)
             }
             Shared::Unavailable(why) => Err(why.clone().into()),
         }

@@ -12,9 +12,9 @@ use tokio::process::Command;
 
 use super::etc::Etc;
 use super::guards::{Guard, Guards};
-use super::inside::{self, Orders};
+use super::inside::{self, Orders, Start};
 use super::limits::Limits;
-use super::{HOME, SandboxConfig, Task, Unavailable, WORKSPACE};
+use super::{Door, HOME, SandboxConfig, Task, Unavailable, WORKSPACE};
 
 /// Where programs of the system are.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -149,7 +149,7 @@ impl Plan {
             .args(&self.fixed)
             .args(inside.list)
             .arg(inside::PROGRAM)
-            .args(self.first.arguments(task)?)
+            .args(self.first.arguments(task, task.doors)?)
             .args(&task.argv)
             .current_dir("/");
         Ok(command)
@@ -190,7 +190,7 @@ impl First {
         };
         let mut command = self.command(inside::PROGRAM)?;
         command
-            .args(self.arguments(task)?)
+            .args(self.arguments(task, &[])?)
             .args(&task.argv)
             .envs(environment(config, home))
             .current_dir(cwd);
@@ -199,10 +199,14 @@ impl First {
 
     /// What comes before the command. Its variables are not the first process's: they may say what
     /// is loaded into whoever has them.
-    fn arguments(&self, task: &Task<'_>) -> io::Result<[String; 3]> {
-        let variables: Vec<_> = own_variables(task.env).collect();
-        let variables = serde_json::to_string(&variables)?;
-        Ok([inside::ASKED.to_owned(), self.orders.clone(), variables])
+    fn arguments(&self, task: &Task<'_>, doors: &[Door]) -> io::Result<[String; 3]> {
+        let of_doors = doors.iter().flat_map(|door| &door.environment);
+        let start = Start {
+            variables: own_variables(task.env.iter().chain(of_doors)).collect(),
+            doors: doors.iter().map(|door| door.port).collect(),
+        };
+        let start = serde_json::to_string(&start)?;
+        Ok([inside::ASKED.to_owned(), self.orders.clone(), start])
     }
 
     /// A command in a process group of its own, with nothing but the program to inherit.
@@ -244,12 +248,14 @@ fn environment(config: &SandboxConfig, home: &Path) -> BTreeMap<String, OsString
     variables
 }
 
-/// A workspace's variables, without those that are not its to set.
-fn own_variables(env: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    let pairs = env
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    pairs.filter(|(name, value)| !FIXED.contains(name) && is_variable(name, value))
+/// A process's own variables, without those that are not to be set; of equal names the last.
+fn own_variables<'env>(
+    env: impl Iterator<Item = &'env (String, String)>,
+) -> impl Iterator<Item = (String, String)> {
+    let settable = |(name, value): &&(String, String)| {
+        !FIXED.contains(&name.as_str()) && is_variable(name, value)
+    };
+    env.filter(settable).cloned()
 }
 
 fn search_path(config: &SandboxConfig) -> OsString {

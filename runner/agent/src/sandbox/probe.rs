@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::doors::Doors;
 use super::plan::Plan;
 use super::{Process, SandboxConfig, Task, Unavailable};
 
@@ -71,10 +72,12 @@ async fn try_out(plan: &Plan) -> Result<(), Unavailable> {
         place: None,
         cwd: Path::new(""),
         env: &[],
+        doors: &[],
+        tool_call_id: "",
         argv: ["/bin/bash", "-c", REPORT].map(String::from).to_vec(),
     };
     let started = plan.command(&task);
-    let started = started.and_then(|command| Process::start(command, true));
+    let started = started.and_then(|command| Process::start(command, true, Doors::default()));
     let process = started.map_err(|error| {
         Unavailable::new(format!("no process could be started ({error})"), ALLOW)
     })?;

@@ -1,13 +1,15 @@
 //! One process and everything that it starts: watched until nothing of it is left, also when
 //! nobody is interested in it any more.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, recvmsg};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
@@ -15,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::doors::{DOORS_MAX, Doors, Serving};
 use super::inside::{EXCEEDED, READY};
 use super::limits::Limit;
 
@@ -75,8 +78,9 @@ impl Exit {
 }
 
 impl Process {
-    /// Starts a command, with a watcher. `confined` says that it is bubblewrap.
-    pub(super) fn start(mut command: Command, confined: bool) -> io::Result<Self> {
+    /// Starts a command, with a watcher. `confined` says that it is bubblewrap; only then there may
+    /// be doors.
+    pub(super) fn start(mut command: Command, confined: bool, doors: Doors) -> io::Result<Self> {
         let (output, output_end) = io::pipe()?;
         let (side, side_end) = std::os::unix::net::UnixStream::pair()?;
         side.set_nonblocking(true)?;
@@ -84,9 +88,10 @@ impl Process {
         let (tell, ended) = oneshot::channel();
         let stop = CancellationToken::new();
         let watcher = Watcher {
-            side: UnixStream::from_std(side)?,
-            seen: Vec::new(),
+            side: Side::new(UnixStream::from_std(side)?),
             started: false,
+            doors,
+            serving: Serving::default(),
             stop: stop.clone(),
             confined,
         };
@@ -153,10 +158,12 @@ impl Process {
 /// Holds the other end of the side channel, which is the lifeline as well: the first process ends,
 /// and everything inside with it, when it is closed. The kernel does that when this process dies.
 struct Watcher {
-    side: UnixStream,
-    seen: Vec<u8>,
+    side: Side,
     /// Whether the first process was let go on.
     started: bool,
+    /// What is to be opened then.
+    doors: Doors,
+    serving: Serving,
     stop: CancellationToken,
     confined: bool,
 }
@@ -173,6 +180,7 @@ impl Watcher {
         if !self.confined {
             kill_group(group);
         }
+        std::mem::take(&mut self.serving).close().await;
         self.exit(status.and_then(|status| status.code())).await
     }
 
@@ -182,30 +190,35 @@ impl Watcher {
         let late = sleep(START_TIME_MAX);
         tokio::pin!(late);
         loop {
-            self.release_if_ready().await;
+            self.release_if_ready().await.ok()?;
             tokio::select! {
                 status = child.wait() => return status.ok(),
                 () = self.stop.cancelled() => return None,
                 () = &mut late, if !self.started => return None,
-                more = read_side(&mut self.side, &mut self.seen), if open => open = more,
+                more = self.side.read(), if open => open = more,
             }
         }
     }
 
-    /// Lets the first process go on, once it has said that it is there. Nothing was written before,
-    /// so this does not wait.
-    async fn release_if_ready(&mut self) {
+    /// Lets the first process go on, once it has said that it is there, and opens the doors.
+    /// Nothing was written before, so this does not wait. The command will hold the side channel:
+    /// no descriptor is taken from there any more.
+    async fn release_if_ready(&mut self) -> io::Result<()> {
         let wanted = !self.started && !self.stop.is_cancelled();
-        if wanted && contains(&self.seen, READY) {
-            self.started = self.side.write_all(b"\n").await.is_ok();
+        if !wanted || !contains(&self.side.seen, READY) {
+            return Ok(());
         }
+        let sockets = self.side.sockets.take().unwrap_or_default();
+        self.serving = std::mem::take(&mut self.doors).open(sockets)?;
+        self.started = self.side.stream.write_all(b"\n").await.is_ok();
+        Ok(())
     }
 
     /// Ends everything. Bubblewrap is given the time to see that it is gone: killed itself while
     /// it sets up, it would leave a process behind.
     async fn end(&mut self, child: &mut Child) {
         let group = child.id();
-        let _ = self.side.shutdown().await;
+        let _ = self.side.stream.shutdown().await;
         if timeout(KILL_TIME_MAX, child.wait()).await.is_err() {
             if let Some(first) = group.and_then(first_process) {
                 let _ = pidfd_send_signal(first, Signal::KILL);
@@ -216,26 +229,76 @@ impl Watcher {
     }
 
     async fn exit(mut self, code: Option<i32>) -> Exit {
-        let rest = async { while read_side(&mut self.side, &mut self.seen).await {} };
+        let rest = async { while self.side.read().await {} };
         let _ = timeout(DRAIN_TIME, rest).await;
         Exit {
             code,
             started: self.started || self.stop.is_cancelled(),
-            side: self.seen,
+            side: self.side.seen,
         }
     }
 }
 
-/// Reads the next piece; false at the end. It is read even when there is no room for it, so that
-/// whoever writes is not held up.
-async fn read_side(side: &mut UnixStream, seen: &mut Vec<u8>) -> bool {
-    let mut piece = [0; 1024];
-    let Ok(length @ 1..) = side.read(&mut piece).await else {
-        return false;
-    };
-    let room = SIDE_BYTES_MAX.saturating_sub(seen.len());
-    seen.extend_from_slice(&piece[..length.min(room)]);
-    true
+/// The outer end of the side channel.
+struct Side {
+    stream: UnixStream,
+    /// What was said.
+    seen: Vec<u8>,
+    /// The descriptors that were sent; none when no more are taken.
+    sockets: Option<Vec<OwnedFd>>,
+}
+
+impl Side {
+    fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            seen: Vec::new(),
+            sockets: Some(Vec::new()),
+        }
+    }
+
+    /// Reads the next piece; false at the end. It is read even when there is no room for it, so
+    /// that whoever writes is not held up. Safe to drop.
+    async fn read(&mut self) -> bool {
+        let mut piece = [0; 1024];
+        let received = loop {
+            if self.stream.ready(Interest::READABLE).await.is_err() {
+                return false;
+            }
+            let received = self.receive(&mut piece);
+            let again = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+            if !received.as_ref().is_err_and(again) {
+                break received;
+            }
+        };
+        let Ok(length @ 1..) = received else {
+            return false;
+        };
+        let room = SIDE_BYTES_MAX.saturating_sub(self.seen.len());
+        self.seen.extend_from_slice(&piece[..length.min(room)]);
+        true
+    }
+
+    /// Takes what is there. The kernel closes descriptors for which there is no space.
+    fn receive(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DOORS_MAX))];
+        let length = self.sockets.as_ref().map_or(0, |_| space.len());
+        let mut descriptors = RecvAncillaryBuffer::new(&mut space[..length]);
+        let stream = &self.stream;
+        let RecvMsg { bytes, .. } = stream.try_io(Interest::READABLE, || {
+            let pieces = &mut [IoSliceMut::new(piece)];
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            Ok(recvmsg(stream, pieces, &mut descriptors, flags)?)
+        })?;
+        for message in descriptors.drain() {
+            if let (RecvAncillaryMessage::ScmRights(sent), Some(sockets)) =
+                (message, &mut self.sockets)
+            {
+                sockets.extend(sent);
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 /// A handle of bubblewrap's only child. Its number is read first and its parent afterwards: numbers

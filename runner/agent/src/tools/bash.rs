@@ -19,7 +19,7 @@ use super::output::Utf8Pieces;
 use super::paths::{Place, Root};
 use super::{OutputSink, Shared, ToolOutput};
 use crate::sandbox::{
-    Exit, Process, Progress, Sandbox, SpawnError, Task, WORKSPACE, WorkspacePlace,
+    Door, Exit, Process, Progress, Sandbox, SpawnError, Task, WORKSPACE, WorkspacePlace,
 };
 
 const TIMEOUT_DEFAULT_MS: u64 = 120_000;
@@ -53,6 +53,7 @@ pub(super) struct Shell {
     cwd: Mutex<PathBuf>,
     /// The workspace's variables.
     env: Mutex<Arc<[(String, String)]>>,
+    doors: Mutex<Arc<[Door]>>,
 }
 
 /// Why a command ended.
@@ -79,11 +80,16 @@ impl Shell {
             place,
             cwd: Mutex::default(),
             env: Mutex::default(),
+            doors: Mutex::default(),
         }
     }
 
     pub(super) fn set_env(&self, env: &[(String, String)]) {
         *self.env.lock().unwrap_or_else(PoisonError::into_inner) = env.into();
+    }
+
+    pub(super) fn set_doors(&self, doors: &[Door]) {
+        *self.doors.lock().unwrap_or_else(PoisonError::into_inner) = doors.into();
     }
 
     /// Runs a command.
@@ -102,7 +108,7 @@ impl Shell {
         let limit = Duration::from_millis(input.timeout.unwrap_or(TIMEOUT_DEFAULT_MS));
         let (cwd, lost) = self.usable_cwd(shared);
         let run = Run {
-            process: self.start(&cwd, input.command)?,
+            process: self.start(&cwd, id, input.command)?,
             collector: Collector::new(shared.roots.clone(), id),
             sink,
             pieces: Utf8Pieces::default(),
@@ -126,17 +132,16 @@ impl Shell {
         Ok(ended.answer(collected, notice))
     }
 
-    fn start(&self, cwd: &Path, command: String) -> Result<Process, Failure> {
+    fn start(&self, cwd: &Path, id: &str, command: String) -> Result<Process, Failure> {
         let argv = ["/bin/bash", "-c", SHELL, "bash"].map(String::from);
-        let env = self
-            .env
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let env = kept(&self.env);
+        let doors = kept(&self.doors);
         let task = Task {
             place: Some(&self.place),
             cwd,
             env: &env,
+            doors: &doors,
+            tool_call_id: id,
             argv: argv.into_iter().chain([command]).collect(),
         };
         self.sandbox.spawn(&task).map_err(|error| match error {
@@ -195,6 +200,11 @@ impl Shell {
         let cwd = self.cwd.lock().unwrap_or_else(PoisonError::into_inner);
         Place::new(Root::Files, &cwd).shown()
     }
+}
+
+fn kept<T>(values: &Mutex<Arc<[T]>>) -> Arc<[T]> {
+    let values = values.lock().unwrap_or_else(PoisonError::into_inner);
+    values.clone()
 }
 
 impl Run<'_> {

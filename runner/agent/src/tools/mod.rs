@@ -27,7 +27,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Door, Sandbox};
 use bash::Shell;
 use failure::{Answer, Failure};
 use paths::Roots;
@@ -138,6 +138,12 @@ impl Toolbox {
     /// HOME, PATH, TMPDIR and USER are left out.
     pub fn set_environment(&self, variables: &[(String, String)]) {
         self.shell.set_env(variables);
+    }
+
+    /// Sets the doors of every process that is started from now on. Their keepers are kept until
+    /// others are set and the last process with them has ended.
+    pub fn set_doors(&self, doors: &[Door]) {
+        self.shell.set_doors(doors);
     }
 
     /// The definitions of those tools that are allowed, in the order of [`TOOL_NAMES`]. Names that

@@ -1,5 +1,8 @@
 //! The first process inside the sandboxes of these tests, and a server to be killed: `host`, its
-//! data directory, a command that is run in a workspace, and the guard that is left out.
+//! data directory, a command that is run in a workspace, and the guard that is left out. With
+//! `network`, somebody who dials.
+
+mod network;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,14 +22,20 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["network"] => in_a_runtime(network::run()),
         ["host", data, command, without] => host(Path::new(data), command, without),
         _ => ExitCode::FAILURE,
     }
 }
 
-fn host(data: &Path, command: &str, without: &str) -> ExitCode {
+fn in_a_runtime(work: impl Future<Output = ()>) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
+    runtime.block_on(work);
+    ExitCode::SUCCESS
+}
+
+fn host(data: &Path, command: &str, without: &str) -> ExitCode {
+    in_a_runtime(async {
         let place = WorkspacePlace {
             files: made(data.join("files")),
             home: made(data.join("home")),
@@ -45,8 +54,7 @@ fn host(data: &Path, command: &str, without: &str) -> ExitCode {
         };
         let cancel = CancellationToken::new();
         tools.call(call, OutputSink::discard(), cancel).await;
-    });
-    ExitCode::SUCCESS
+    })
 }
 
 fn made(directory: PathBuf) -> PathBuf {

@@ -209,6 +209,8 @@ async fn answer_inside(sandbox: &Sandbox, script: String) -> Option<String> {
         place: None,
         cwd: Path::new(""),
         env: &[],
+        doors: &[],
+        tool_call_id: "",
         argv: vec!["/bin/bash".to_owned(), "-c".to_owned(), script],
     };
     let process = sandbox.spawn(&task).ok()?;

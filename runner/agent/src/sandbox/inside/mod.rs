@@ -11,7 +11,9 @@ mod watchdog;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -19,12 +21,14 @@ use std::process::{Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{
     DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_current_process_group,
     pidfd_open, set_dumpable_behavior, wait,
 };
 use serde::{Deserialize, Serialize};
 
+use super::doors::DOORS_MAX;
 use super::guards::{Guard, Guards};
 use super::limits::Limits;
 use watchdog::Watchdog;
@@ -65,6 +69,15 @@ pub(super) struct Orders {
     pub(super) writable: Vec<PathBuf>,
 }
 
+/// What it starts.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Start {
+    /// Variables of the command; of equal names the last one.
+    pub(super) variables: Vec<(String, String)>,
+    /// Ports of the doors.
+    pub(super) doors: Vec<u16>,
+}
+
 /// Does the work of the first process if the program's arguments ask for it. To be called first
 /// thing in `main`, by every program whose sandbox has no other [`super::SandboxConfig::inside`].
 pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
@@ -83,13 +96,14 @@ pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<Exi
 fn begin(mut arguments: impl Iterator<Item = OsString>) -> io::Result<u8> {
     let orders = arguments.next().unwrap_or_default();
     let orders: Orders = serde_json::from_slice(orders.as_encoded_bytes())?;
-    let variables = arguments.next().unwrap_or_default();
-    let variables: Vec<(String, String)> = serde_json::from_slice(variables.as_encoded_bytes())?;
+    let start = arguments.next().unwrap_or_default();
+    let start: Start = serde_json::from_slice(start.as_encoded_bytes())?;
     let guards = &orders.guards;
     if guards.has(Guard::Descriptors) {
         close_inherited()?;
     }
-    let mut side = side_channel()?;
+    let side = side_channel()?;
+    let doors = open_doors(&start.doors)?;
     if guards.has(Guard::Neighbours) {
         limits::give_way();
     }
@@ -99,13 +113,13 @@ fn begin(mut arguments: impl Iterator<Item = OsString>) -> io::Result<u8> {
     if orders.confined {
         lock(&orders)?;
     }
-    side.write_all(READY)?;
+    report(&side, doors)?;
     let mut line = String::new();
     // End of file: the server is gone, or does not want it any more.
     if BufReader::new(&side).read_line(&mut line)? == 0 {
         return Ok(1);
     }
-    let Some(child) = start(arguments, variables)? else {
+    let Some(child) = start_command(arguments, start.variables)? else {
         return Ok(NOT_FOUND);
     };
     if orders.guards.has(Guard::Neighbours) {
@@ -138,6 +152,24 @@ fn side_channel() -> io::Result<UnixStream> {
     Ok(side.into())
 }
 
+/// Makes the sockets of the doors. Only processes inside reach them.
+fn open_doors(ports: &[u16]) -> io::Result<Vec<TcpListener>> {
+    let open = |&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    ports.iter().map(open).collect()
+}
+
+/// Says that everything is locked and hands out the doors, of which nothing stays in here.
+fn report(side: &UnixStream, doors: Vec<TcpListener>) -> io::Result<()> {
+    let sockets: Vec<_> = doors.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DOORS_MAX))];
+    let mut sent = SendAncillaryBuffer::new(&mut space);
+    if !sockets.is_empty() && !sent.push(SendAncillaryMessage::ScmRights(&sockets)) {
+        return Err(io::Error::other("there are too many doors"));
+    }
+    sendmsg(side, &[IoSlice::new(READY)], &mut sent, SendFlags::empty())?;
+    Ok(())
+}
+
 /// Nothing can be undone after this, by nobody inside.
 fn lock(orders: &Orders) -> io::Result<()> {
     // Others of the same user inside must not read this process's memory or descriptors.
@@ -154,7 +186,7 @@ fn lock(orders: &Orders) -> io::Result<()> {
 }
 
 /// Starts the command; none if there is no such program, which it has been told.
-fn start(
+fn start_command(
     mut argv: impl Iterator<Item = OsString>,
     variables: Vec<(String, String)>,
 ) -> io::Result<Option<Pid>> {
