@@ -4,6 +4,7 @@
 #![recursion_limit = "512"]
 
 pub mod authz;
+pub mod broker;
 pub mod changes;
 pub mod clock;
 pub mod commands;

@@ -7,6 +7,7 @@ use membrane_agent::{
     egress::{EgressLimits, EgressProxy},
     engine,
     meter::Meter,
+    model::ModelClient,
     sandbox::{Door, WorkspacePlace},
     tools::Toolbox,
 };
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Sessions, host};
 use crate::{
+    broker::{Broker, Commission},
     changes::{Recorded, Recording},
     clock::Millis,
     db::NewEvent,
@@ -149,13 +151,15 @@ impl Run {
             .providers
             .client(self.workspace, &self.settings)
             .await?;
+        let model = Arc::new(model);
         let meter = self.meter().await?;
+        let broker = self.broker(&model, &meter)?;
         let tools = self.toolbox()?;
         tools.set_environment(&self.settings.environment);
         let (host, requests) = Host::channel(HOST_BUFFER);
         let serving = host::serve(self, requests);
         let spec = self.spec(meter.clone()).await?;
-        tools.set_doors(&self.doors(&host));
+        tools.set_doors(&self.doors(&host, broker.as_ref()));
         let running = async {
             let report = engine::run_turn(spec, &model, &tools, host, self.cancel.clone()).await;
             // What answers behind them holds the host, whose end is waited for.
@@ -163,6 +167,9 @@ impl Run {
             report
         };
         let (report, ()) = tokio::join!(running, serving);
+        if let Some(broker) = broker {
+            broker.close().await;
+        }
         let report = TurnReport {
             usage: meter.spent(),
             ..report
@@ -176,15 +183,18 @@ impl Run {
         Ok(report)
     }
 
-    /// The door to the internet, if the workspace has one.
-    fn doors(&self, host: &Host) -> Vec<Door> {
+    /// The doors to the internet and to the model, as far as the workspace has them.
+    fn doors(&self, host: &Host, broker: Option<&Arc<Broker>>) -> Vec<Door> {
         let way_out = EgressProxy::door(
             self.settings.egress.policy(),
             self.sessions.dependencies.guard.clone(),
             host.clone(),
             EgressLimits::default(),
         );
-        way_out.into_iter().collect()
+        way_out
+            .into_iter()
+            .chain(broker.map(Broker::door))
+            .collect()
     }
 
     async fn spec(&self, meter: Meter) -> Result<TurnSpec, Error> {
@@ -209,6 +219,26 @@ impl Run {
         let session = database.session(self.session).await?;
         let session = session.ok_or(Error::NotFound("session"))?;
         Ok(Meter::new(self.settings.limits.metered(), session.usage))
+    }
+
+    /// The broker through which programs inside ask the model, where they may.
+    fn broker(
+        &self,
+        model: &Arc<ModelClient>,
+        meter: &Meter,
+    ) -> Result<Option<Arc<Broker>>, Error> {
+        if !self.settings.model_access {
+            return Ok(None);
+        }
+        let commission = Commission {
+            session: self.session,
+            turn: self.turn,
+            model: model.clone(),
+            meter: meter.clone(),
+            settings: self.settings.clone(),
+            log: self.sessions.dependencies.log.clone(),
+        };
+        Broker::new(commission).map(Some)
     }
 
     fn toolbox(&self) -> Result<Arc<Toolbox>, Error> {

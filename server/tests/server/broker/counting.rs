@@ -1,0 +1,112 @@
+//! What is counted, and that no limit is exceeded.
+
+use futures::future::join_all;
+use membrane_agent::meter::Limits;
+use membrane_proto::v1::{LimitKind, event_payload::Kind};
+use membrane_scripted::{Scenario, Step, TokenUsage, When};
+
+use super::{Stand, error, hello, streamed};
+
+/// Any number of answers with this usage.
+fn always(input: u64, output: u64) -> Scenario {
+    let step = Step {
+        when: Some(When::default()),
+        usage: TokenUsage {
+            input_tokens: Some(input),
+            output_tokens: Some(output),
+            ..TokenUsage::default()
+        },
+        ..Step::text("An answer.")
+    };
+    Scenario::steps([step])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_at_the_same_time_never_exceed_a_limit_together() {
+    let limits = Limits {
+        tokens: Some(12_000),
+        ..Limits::default()
+    };
+    // Each may use over 2,100 and uses 200.
+    let stand = Stand::with(always(100, 100), limits, |_| {}).await;
+    let body = streamed("scripted");
+    let mut refused = 0;
+    for _ in 0..8 {
+        let answers = join_all((0..8).map(|_| async {
+            let answer = stand.post("/v1/messages", &body).send().await;
+            let answer = answer.expect("an answer");
+            (
+                answer.status().as_u16(),
+                answer.text().await.expect("a body"),
+            )
+        }));
+        for (status, text) in answers.await {
+            match status {
+                200 => {}
+                403 => {
+                    assert!(text.contains("LIMIT_TOKENS"), "{text}");
+                    refused += 1;
+                }
+                other => panic!("{other}: {text}"),
+            }
+        }
+    }
+    stand.broker.close().await;
+    let spent = stand.meter.spent();
+    let tokens = spent.input_tokens + spent.output_tokens;
+    assert!(tokens <= 12_000, "{spent:?}");
+    assert!(tokens > 9_000, "what is not used is given back: {spent:?}");
+    let answered = usize::try_from(spent.requests).expect("few");
+    assert_eq!((answered, answered + refused), (stand.arrived().len(), 64));
+    let told = stand.told().await;
+    let met = told.iter().filter(|kind| matches!(kind, Kind::LimitMet(_)));
+    assert_eq!(met.count(), 1, "it is told of once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_met_is_an_error_that_clients_do_not_repeat() {
+    let limits = Limits {
+        requests: Some(1),
+        ..Limits::default()
+    };
+    let stand = Stand::with(always(10, 10), limits, |_| {}).await;
+    assert_eq!(stand.ask(&hello("scripted")).await.0, 200);
+    let refused = stand.post("/v1/messages", &hello("scripted")).send().await;
+    let refused = refused.expect("an answer");
+    assert_eq!(refused.headers()["x-should-retry"], "false");
+    let body = refused.json().await.expect("JSON");
+    let (kind, message) = error(&body);
+    assert_eq!(kind, "permission_error");
+    assert!(message.starts_with("LIMIT_REQUESTS: "), "{message}");
+    assert_eq!(stand.arrived().len(), 1);
+    let told = stand.told().await;
+    let Some(Kind::LimitMet(met)) = told.last() else {
+        panic!("not told of: {told:?}");
+    };
+    assert_eq!(
+        (met.kind(), met.limit, met.used),
+        (LimitKind::Requests, 1, Some(1))
+    );
+    assert!(met.inside);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cost_is_counted_by_the_table_of_prices() {
+    let limits = Limits {
+        cost_micro_usd: Some(20_000),
+        ..Limits::default()
+    };
+    let stand = Stand::with(always(1_000, 100), limits, |_| {}).await;
+    let (status, body) = stand.ask(&hello("claude-sonnet-4-5")).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(stand.meter.spent().cost_micro_usd, Some(4_500));
+    let (status, body) = stand.ask(&hello("somebody/model")).await;
+    assert_eq!(status, 403);
+    assert!(error(&body).1.starts_with("LIMIT_COST_UNKNOWN: "), "{body}");
+    let mut dear = hello("claude-opus-4-1");
+    dear["max_tokens"] = 4_000.into();
+    let (status, body) = stand.ask(&dear).await;
+    assert_eq!(status, 403);
+    assert!(error(&body).1.starts_with("LIMIT_COST: "), "{body}");
+    assert_eq!(stand.arrived().len(), 1);
+}
