@@ -1,5 +1,6 @@
 //! The rows that there are, by their number in the list of goals.
 
+mod broker;
 mod cold_start;
 mod event_latency;
 mod fan_out;
@@ -14,7 +15,7 @@ use tokio::process::{Child, Command};
 
 use crate::Settings;
 
-const ROWS: [u8; 6] = [1, 2, 3, 8, 10, 11];
+const ROWS: [u8; 7] = [1, 2, 3, 8, 10, 11, 15];
 
 /// Measures the rows that were asked for, one after the other.
 ///
@@ -36,6 +37,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
             8 => cold_start::run(settings).await,
             10 => first_page::run(settings).await,
             11 => sandbox::run(settings).await,
+            15 => broker::run(settings).await,
             other => bail!("there is no row {other}; there are {ROWS:?}"),
         }
         .with_context(|| format!("row {row}"))?;

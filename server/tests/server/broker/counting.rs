@@ -2,10 +2,15 @@
 
 use futures::future::join_all;
 use membrane_agent::meter::Limits;
-use membrane_proto::v1::{LimitKind, event_payload::Kind};
+use membrane_proto::v1::{self as proto, LimitKind, event_payload::Kind};
 use membrane_scripted::{Scenario, Step, TokenUsage, When};
+use membrane_server::{
+    db::{NewEvent, RequestKey},
+    id::{SessionId, TurnId},
+};
 
 use super::{Stand, error, hello, streamed};
+use crate::fixture::TestServer;
 
 /// Any number of answers with this usage.
 fn always(input: u64, output: u64) -> Scenario {
@@ -109,4 +114,55 @@ async fn cost_is_counted_by_the_table_of_prices() {
     assert_eq!(status, 403);
     assert!(error(&body).1.starts_with("LIMIT_COST: "), "{body}");
     assert_eq!(stand.arrived().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_a_crash_left_open_keeps_what_it_had_used() {
+    let server = TestServer::start().await;
+    let user = server.user("user").await;
+    let workspace = user.new_workspace().await;
+    let id = user.new_session(&workspace).await;
+    let session = SessionId(id.parse().expect("an id"));
+    let turn = TurnId::new();
+    let key = RequestKey {
+        user_id: user.id,
+        request_id: None,
+        method: "SendMessage",
+    };
+    let message = Kind::UserMessage(proto::UserMessage::default());
+    let message = NewEvent::of_turn(session, turn, message);
+    let database = &server.app.database;
+    let title = "a turn".to_owned();
+    let created = database.create_turn(turn, session, message, title, key, 1);
+    created.await.expect("a turn");
+    let usage = |input_tokens| proto::Usage {
+        input_tokens,
+        requests: 1,
+        cost_micro_usd: Some(7),
+        ..Default::default()
+    };
+    let used = [
+        Kind::ModelUsage(proto::ModelUsage {
+            usage: Some(usage(100)),
+            ..Default::default()
+        }),
+        Kind::InsideRequest(proto::InsideRequest {
+            usage: Some(usage(20)),
+            ..Default::default()
+        }),
+    ];
+    for kind in used {
+        let event = NewEvent::of_turn(session, turn, kind);
+        server.app.log.append(event).await.expect("stored");
+    }
+    assert_eq!(server.app.sessions.recover().await.expect("recovered"), 1);
+    let sum = proto::Usage {
+        requests: 2,
+        cost_micro_usd: Some(14),
+        ..usage(120)
+    };
+    let ended = user.until_turn_ended(&id, 1).await;
+    assert_eq!(ended.usage, Some(sum));
+    let row = database.session(session).await.expect("read");
+    assert_eq!(row.expect("a session").usage, sum);
 }

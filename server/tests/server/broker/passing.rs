@@ -63,7 +63,7 @@ async fn the_real_key_goes_out_and_what_came_from_inside_does_not() {
             "{whole}"
         );
         assert!(
-            !whole.contains("canary.example") && !whole.contains("query"),
+            !whole.contains("canary.example") && !whole.contains("canary="),
             "{whole}"
         );
         assert!(!whole.contains(&stand.token), "{whole}");
@@ -220,8 +220,10 @@ async fn a_program_that_goes_away_ends_the_request_and_is_counted() {
     }
     drop(answer);
     // The other end closes, or resets, as soon as nobody listens.
-    let ended = timeout(CAP, stream.read_u8()).await.expect("it ends");
-    assert!(ended.is_err());
+    let rest = &mut Vec::new();
+    let _ = timeout(CAP, stream.read_to_end(rest))
+        .await
+        .expect("it ends");
     stand.broker.close().await;
     let requests = stand.requests().await;
     assert_eq!(requests[0].stop_reason, "interrupted");

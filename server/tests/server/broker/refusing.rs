@@ -68,7 +68,7 @@ async fn requests_are_bounded() {
     let (status, body) = stand.ask(&large).await;
     assert_eq!((status, error(&body).0), (413, "request_too_large"));
     let request = stand.post("/v1/messages", &hello("scripted"));
-    let long = request.header("x-long", "x".repeat(100 << 10)).send().await;
+    let long = request.header("x-long", "x".repeat(200 << 10)).send().await;
     assert!(long.is_err() || long.is_ok_and(|answer| answer.status().is_client_error()));
     let mut unbounded = hello("scripted");
     unbounded
@@ -109,6 +109,7 @@ async fn the_providers_refusals_pass_without_the_key() {
         let body = serde_json::from_str(&text).expect("JSON");
         assert_eq!(error(&body).0, kind);
     }
+    stand.broker.close().await;
     let requests = stand.requests().await;
     assert_eq!(requests.len(), table.len());
     assert!(requests.iter().all(|request| request.usage.is_none()));
