@@ -38,7 +38,7 @@ def refusal(call):
         return [type(error).__name__, error.body["error"]["message"]]
 
 report["other_model"] = refusal(lambda: client.messages.create(model="large-model", **ask))
-stranger = anthropic.Anthropic(api_key="x", auth_token=None)
+stranger = anthropic.Anthropic(api_key="x")
 report["stranger"] = refusal(lambda: stranger.messages.create(model="small-model", **ask))
 client.messages.create(model="small-model", **ask)
 report["limit"] = refusal(lambda: client.messages.create(model="small-model", **ask))
@@ -52,9 +52,10 @@ class Broker(unittest.TestCase):
         command = [os.environ["E2E_SCRIPTED"], "--control", "--scenario", "puppet", "--key", KEY]
         cls.model = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         cls.model_url = cls.model.stdout.readline().strip()
-        # The client's packages, and nothing else of where they are.
+        # The client's packages, and the Python that they were installed for.
+        binds = [place for place in (sys.prefix, sys.base_prefix) if place != "/usr"]
         cls.server = Server(
-            "--egress-allow-private", "127.0.0.1", "--sandbox-ro-binds", sys.prefix
+            "--egress-allow-private", "127.0.0.1", "--sandbox-ro-binds", ":".join(binds)
         )
         cls.client = cls.server.client()
 
@@ -94,7 +95,7 @@ class Broker(unittest.TestCase):
         result = [e.payload.tool_result for e in events if wire.kind(e) == "tool_result"][0]
         printed = result.content[0].text
         self.assertFalse(result.is_error, printed)
-        report = json.loads(printed.strip().splitlines()[-1])
+        report = json.loads(printed.splitlines()[0])
         self.assertEqual(report["whole"], "One two three four.")
         self.assertEqual(report["streamed"], report["whole"])
         self.assertGreater(report["pieces"], 1)

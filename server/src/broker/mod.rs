@@ -111,8 +111,8 @@ impl Broker {
         let token = self.token.expose_secret();
         [
             ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{port}")),
+            // One of the two names that clients know: with both, they complain.
             ("ANTHROPIC_API_KEY", token.to_owned()),
-            ("ANTHROPIC_AUTH_TOKEN", token.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

@@ -38,7 +38,7 @@ impl Refusal {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "authentication_error",
-            "This token is not one of a turn that runs. Use ANTHROPIC_AUTH_TOKEN of this process's own environment.",
+            "This token is not one of a turn that runs. Use ANTHROPIC_API_KEY of this process's own environment.",
         )
     }
 

@@ -131,7 +131,7 @@ impl Way {
         Ok(Self {
             name: "through the broker",
             url: value("ANTHROPIC_BASE_URL")?,
-            token: value("ANTHROPIC_AUTH_TOKEN")?,
+            token: value("ANTHROPIC_API_KEY")?,
             client: reqwest::Client::new(),
             _kept: Some(Kept {
                 _stop: stop.drop_guard(),

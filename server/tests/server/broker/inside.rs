@@ -11,7 +11,7 @@ use crate::{
 /// Asks once, streaming, and prints what came. With another token, if one is given.
 const ASK: &str = r#"cat > ask.py <<'PROGRAM'
 import json, os, sys, urllib.error, urllib.request
-token = sys.argv[1] if len(sys.argv) > 1 else os.environ["ANTHROPIC_AUTH_TOKEN"]
+token = sys.argv[1] if len(sys.argv) > 1 else os.environ["ANTHROPIC_API_KEY"]
 body = {"model": "scripted", "max_tokens": 100, "stream": True,
         "messages": [{"role": "user", "content": "!say Said to a program."}]}
 request = urllib.request.Request(os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages",
@@ -212,7 +212,7 @@ async fn a_token_dies_with_its_turn_and_is_good_in_no_other_session() {
     let world = World::new().await;
     let workspace = world.open_workspace().await;
     let session = world.user.new_session(&workspace).await;
-    let keep = asking("echo $ANTHROPIC_AUTH_TOKEN > token; python3 ask.py $(cat token)");
+    let keep = asking("echo $ANTHROPIC_API_KEY > token; python3 ask.py $(cat token)");
     world.play(&session, &keep).await;
     assert!(world.printed(&session).await.contains("message_stop"));
     let again = "!bash python3 ask.py $(cat token)";

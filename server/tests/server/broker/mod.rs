@@ -86,7 +86,7 @@ impl Stand {
         };
         Self {
             url: value("ANTHROPIC_BASE_URL"),
-            token: value("ANTHROPIC_AUTH_TOKEN"),
+            token: value("ANTHROPIC_API_KEY"),
             server,
             model,
             broker,
