@@ -36,7 +36,9 @@ async fn requests_at_the_same_time_never_exceed_a_limit_together() {
     let stand = Stand::with(always(100, 100), limits, |_| {}).await;
     let body = streamed("scripted");
     let mut refused = 0;
-    for _ in 0..8 {
+    // Until there is no room for one more.
+    while refused < 8 {
+        refused = 0;
         let answers = join_all((0..8).map(|_| async {
             let answer = stand.post("/v1/messages", &body).send().await;
             let answer = answer.expect("an answer");
@@ -62,7 +64,7 @@ async fn requests_at_the_same_time_never_exceed_a_limit_together() {
     assert!(tokens <= 12_000, "{spent:?}");
     assert!(tokens > 9_000, "what is not used is given back: {spent:?}");
     let answered = usize::try_from(spent.requests).expect("few");
-    assert_eq!((answered, answered + refused), (stand.arrived().len(), 64));
+    assert_eq!(answered, stand.arrived().len());
     let told = stand.told().await;
     let met = told.iter().filter(|kind| matches!(kind, Kind::LimitMet(_)));
     assert_eq!(met.count(), 1, "it is told of once");
