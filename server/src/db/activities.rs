@@ -1,7 +1,10 @@
 //! Activity rows: which events of sessions tell of a workspace's boundary.
 
 use membrane_entity::{activity, session};
-use membrane_proto::v1::{EgressLimit, EgressVerdict, Event, EventPayload, event_payload::Kind};
+use membrane_proto::v1::{
+    EgressLimit, EgressVerdict, Event, EventPayload, ToolResult, event_payload::Kind,
+    tool_result::Detail,
+};
 use prost::Message as _;
 use sea_orm::{
     ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, IntoActiveModel as _,
@@ -20,6 +23,7 @@ use crate::{
 const ALLOWED: &str = "allowed";
 const REFUSED: &str = "refused";
 const TOTALS: &str = "totals";
+const LIMIT: &str = "limit";
 
 /// Which entries are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +55,12 @@ pub struct Activity {
     pub kind: Option<Kind>,
 }
 
-/// What of an event can be searched for.
+/// What of an event can be searched for, and what is kept of it.
 struct Traits {
     kind: &'static str,
     host: String,
     limited: bool,
+    kept: Kind,
 }
 
 /// Notes those of these events, which are stored in the same transaction, that are activity.
@@ -84,11 +89,11 @@ pub(super) async fn note(
             kind: traits.kind.to_owned(),
             host: traits.host,
             limited: traits.limited,
-            payload: event
-                .payload
-                .as_ref()
-                .map(EventPayload::encode_to_vec)
-                .unwrap_or_default(),
+            payload: EventPayload {
+                kind: Some(traits.kept),
+                ..EventPayload::default()
+            }
+            .encode_to_vec(),
         };
         activity::Entity::insert(row.into_active_model())
             .exec_without_returning(transaction)
@@ -98,7 +103,8 @@ pub(super) async fn note(
 }
 
 fn traits(event: &Event) -> Option<Traits> {
-    match event.payload.as_ref()?.kind.as_ref()? {
+    let kind = event.payload.as_ref()?.kind.as_ref()?;
+    match kind {
         Kind::EgressDecision(decision) => Some(Traits {
             kind: match decision.verdict() {
                 EgressVerdict::Allowed => ALLOWED,
@@ -106,14 +112,35 @@ fn traits(event: &Event) -> Option<Traits> {
             },
             host: decision.host.clone(),
             limited: decision.verdict() == EgressVerdict::Limit,
+            kept: kind.clone(),
         }),
         Kind::EgressTotals(totals) => Some(Traits {
             kind: TOTALS,
             host: String::new(),
             limited: totals.limit() != EgressLimit::Unspecified,
+            kept: kind.clone(),
         }),
+        Kind::ToolResult(result) => ended_for_a_limit(result),
         _ => None,
     }
+}
+
+/// A command that used too much; without what it printed.
+fn ended_for_a_limit(result: &ToolResult) -> Option<Traits> {
+    let Some(Detail::Command(command)) = &result.detail else {
+        return None;
+    };
+    let kept = ToolResult {
+        tool_call_id: result.tool_call_id.clone(),
+        detail: result.detail.clone(),
+        ..ToolResult::default()
+    };
+    (!command.exceeded_limit.is_empty()).then(|| Traits {
+        kind: LIMIT,
+        host: String::new(),
+        limited: true,
+        kept: Kind::ToolResult(kept),
+    })
 }
 
 impl Database {

@@ -3,6 +3,7 @@
 use membrane_agent::egress::{PRESETS, Preset};
 use membrane_proto::v1::{
     self as proto, activity_entry, activity_service_server::ActivityService, event_payload,
+    tool_result::Detail,
 };
 use tonic::Request;
 
@@ -104,6 +105,7 @@ fn encode(activity: Activity) -> proto::ActivityEntry {
     let kind = activity.kind.and_then(|kind| match kind {
         event_payload::Kind::EgressDecision(decision) => Some(Kind::EgressDecision(decision)),
         event_payload::Kind::EgressTotals(totals) => Some(Kind::EgressTotals(totals)),
+        event_payload::Kind::ToolResult(result) => limit_of(result).map(Kind::SandboxLimit),
         _ => None,
     });
     proto::ActivityEntry {
@@ -113,6 +115,16 @@ fn encode(activity: Activity) -> proto::ActivityEntry {
         create_time: Some(timestamp(activity.create_time)),
         kind,
     }
+}
+
+fn limit_of(result: proto::ToolResult) -> Option<proto::SandboxLimit> {
+    let Some(Detail::Command(command)) = result.detail else {
+        return None;
+    };
+    Some(proto::SandboxLimit {
+        tool_call_id: result.tool_call_id,
+        limit: command.exceeded_limit,
+    })
 }
 
 fn encode_preset(preset: &Preset) -> proto::EgressPreset {

@@ -4,9 +4,9 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use membrane_proto::v1::{
     self as proto, account_service_client::AccountServiceClient,
-    change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
-    file_service_client::FileServiceClient, session_service_client::SessionServiceClient,
-    workspace_service_client::WorkspaceServiceClient,
+    activity_service_client::ActivityServiceClient, change_service_client::ChangeServiceClient,
+    event_service_client::EventServiceClient, file_service_client::FileServiceClient,
+    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
 };
 use membrane_server::{
     authz::Role,
@@ -239,6 +239,10 @@ impl Caller {
 
     pub fn accounts(&self) -> AccountServiceClient<Intercepted> {
         AccountServiceClient::new(self.service())
+    }
+
+    pub fn activity(&self) -> ActivityServiceClient<Intercepted> {
+        ActivityServiceClient::new(self.service())
     }
 
     pub fn workspaces(&self) -> WorkspaceServiceClient<Intercepted> {

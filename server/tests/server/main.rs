@@ -9,6 +9,7 @@ mod browser_safety;
 mod changing;
 mod creating;
 mod downloads;
+mod egress;
 mod errors;
 mod files;
 mod fixture;

@@ -38,6 +38,12 @@ pub fn ActivityRow(
             counts(&totals),
             limit(&totals),
         ),
+        Some(Kind::SandboxLimit(sandbox)) => (
+            Icon::Shield,
+            "A command was ended".to_owned(),
+            format!("It used more than {}.", sandbox.limit),
+            ("limit of the sandbox", "bad"),
+        ),
         None => (
             Icon::Info,
             "Something that this page does not know".to_owned(),

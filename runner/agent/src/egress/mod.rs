@@ -359,11 +359,8 @@ impl Rules {
 
     fn check_address(&self, address: IpAddr, allowed: bool) -> Result<(), DenyReason> {
         let address = address::effective(address);
-        let kind = if self.own.contains(&address) {
-            Some(AddressKind::Own)
-        } else {
-            address::not_public(address)
-        };
+        let own = || self.own.contains(&address).then_some(AddressKind::Own);
+        let kind = address::not_public(address).or_else(own);
         match kind {
             Some(kind) if !allowed => Err(DenyReason::Address { address, kind }),
             _ => Ok(()),

@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::guards::Guards;
+
 /// How many doors one process may have.
 pub(super) const DOORS_MAX: usize = 8;
 /// How long a keeper may take to end when its process has.
@@ -58,6 +60,7 @@ pub struct OpenDoor {
 pub(super) struct Doors {
     pub(super) doors: Vec<Door>,
     pub(super) tool_call_id: String,
+    pub(super) guards: Guards,
 }
 
 impl Doors {

@@ -16,6 +16,7 @@ pub enum Guard {
     IpcNamespace,
     KernelLimits,
     Landlock,
+    LateDescriptors,
     Lifeline,
     Memory,
     MaskedProc,

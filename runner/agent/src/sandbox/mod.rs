@@ -231,6 +231,7 @@ impl Sandbox {
                 let doors = Doors {
                     doors: task.doors.to_vec(),
                     tool_call_id: task.tool_call_id.to_owned(),
+                    guards: plan.guards().clone(),
                 };
                 Ok(Process::start(plan.command(task)?, true, doors)?)
             }

@@ -126,6 +126,10 @@ impl Plan {
         self.limits
     }
 
+    pub(super) fn guards(&self) -> &Guards {
+        &self.first.guards
+    }
+
     /// The command that starts a process inside.
     pub(super) fn command(&self, task: &Task<'_>) -> io::Result<Command> {
         let mut inside = Arguments::default();

@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::doors::{DOORS_MAX, Doors, Serving};
+use super::guards::Guard;
 use super::inside::{EXCEEDED, READY};
 use super::limits::Limit;
 
@@ -209,6 +210,9 @@ impl Watcher {
             return Ok(());
         }
         let sockets = self.side.sockets.take().unwrap_or_default();
+        if !self.doors.guards.has(Guard::LateDescriptors) {
+            self.side.sockets = Some(Vec::new());
+        }
         self.serving = std::mem::take(&mut self.doors).open(sockets)?;
         self.started = self.side.stream.write_all(b"\n").await.is_ok();
         Ok(())

@@ -287,6 +287,7 @@ impl Ended {
                 timed_out: self.ending == Ending::TimedOut,
                 interrupted: self.ending == Ending::Interrupted,
                 cwd: self.cwd,
+                exceeded_limit: self.exceeded.unwrap_or_default(),
             })),
             ..ToolOutput::text(text)
         }

@@ -34,7 +34,7 @@ async fn with_all_guards_nothing_breaks() {
     assert_eq!(breach(&[]).await, None);
 }
 
-/// All but the lifeline and the watchdog, which have tests beside what they do.
+/// All but the lifeline, the watchdog and late descriptors, which have tests beside what they do.
 #[tokio::test]
 async fn each_guard_is_missed() {
     for guard in [

@@ -6,6 +6,7 @@ mod denials;
 mod exhaustion;
 mod guards;
 mod host;
+mod network;
 mod reading;
 mod support;
 mod teardown;

@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod accounts;
+mod activity;
 mod changes;
 mod files;
 mod routes;
@@ -74,6 +75,7 @@ fn mask(path: &str) -> Option<prost_types::FieldMask> {
 fn matrix() -> impl Iterator<Item = &'static Method> {
     let services = [
         accounts::METHODS,
+        activity::METHODS,
         workspaces::METHODS,
         sessions::METHODS,
         files::METHODS,

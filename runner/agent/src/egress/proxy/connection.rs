@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::service::service_fn;
@@ -191,8 +192,12 @@ fn not_for_a_proxy() -> Response<Body> {
     said(StatusCode::BAD_REQUEST, message.to_owned())
 }
 
+/// Says it as the status's reason as well: of an answer to CONNECT, clients show no more.
 fn said(status: StatusCode, message: String) -> Response<Body> {
     let mut response = Response::new(text(format!("Membrane: {message}\n")));
+    if let Ok(reason) = ReasonPhrase::try_from(message) {
+        response.extensions_mut().insert(reason);
+    }
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
