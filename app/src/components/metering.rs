@@ -81,14 +81,19 @@ fn parts(cost: Cost, limits: &pb::UsageLimits) -> Vec<(i64, String)> {
     .collect()
 }
 
-/// A limit that was met.
-pub fn limit_met(met: &pb::LimitMet) -> AnyView {
+/// Which limit was met.
+pub fn heading(met: &pb::LimitMet) -> String {
     let what = match met.kind() {
         pb::LimitKind::Cost => "cost",
         pb::LimitKind::Tokens => "tokens",
         pb::LimitKind::Requests | pb::LimitKind::Unspecified => "model requests",
     };
-    let heading = format!("The session's limit of {what} is met");
+    format!("The session's limit of {what} is met")
+}
+
+/// A limit that was met.
+pub fn limit_met(met: &pb::LimitMet) -> AnyView {
+    let heading = heading(met);
     let error = met.error.clone().unwrap_or_default();
     let by = met
         .inside

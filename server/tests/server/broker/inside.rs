@@ -293,6 +293,14 @@ async fn agent_and_programs_share_a_sessions_limits_and_a_restart_forgets_nothin
         .collect();
     assert_eq!(met, [true, false]);
     assert_eq!(world.model.requests().len(), 4);
+    let request = proto::ListActivityRequest {
+        workspace_id: workspace.clone(),
+        filter: proto::ActivityFilter::Limits.into(),
+        ..Default::default()
+    };
+    let activity = world.user.activity().list_activity(request).await;
+    let entries = activity.expect("activity").into_inner().entries;
+    assert_eq!(entries.len(), 2, "{entries:?}");
 
     let World { server, model, .. } = world;
     let server = TestServer::start_in(server.stop().await).await;
