@@ -128,7 +128,8 @@ pub fn usage_cost(usage: &Usage) -> String {
     cost(Cost::of(usage))
 }
 
-fn dollars(micro_usd: i64) -> String {
+/// `$1.24`, `$0.0031`.
+pub fn dollars(micro_usd: i64) -> String {
     match micro_usd {
         0 => "$0.00".to_owned(),
         1..50 => "< $0.0001".to_owned(),

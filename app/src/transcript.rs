@@ -16,7 +16,7 @@ mod fold;
 mod tests;
 
 pub use entry::{
-    Activity, Attachment, Body, Cost, Entry, FileTouched, Key, Permission, Tool, ToolPhase,
+    Activity, Attachment, Body, Cost, Entry, FileTouched, Inside, Key, Permission, Tool, ToolPhase,
     TurnSummary,
 };
 
@@ -143,6 +143,7 @@ impl Transcript {
             .range(sequence + 1..)
             .filter_map(|(_, event)| match event.payload.as_ref()?.kind.as_ref()? {
                 Kind::ModelUsage(usage) => usage.usage.as_ref(),
+                Kind::InsideRequest(request) => request.usage.as_ref(),
                 _ => None,
             })
             .fold(Cost::default(), |sum, usage| sum.plus(Cost::of(usage)))

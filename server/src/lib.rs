@@ -5,6 +5,7 @@
 
 pub mod alone;
 pub mod authz;
+pub mod broker;
 pub mod changes;
 pub mod clock;
 pub mod commands;

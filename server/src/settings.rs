@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 
 mod egress;
+mod limits;
 
 pub use egress::{Egress, EgressMode};
+pub use limits::Limits;
 
 const MAX_MODEL: usize = 200;
 const MAX_PROMPT: usize = 100_000;
+const MAX_MODELS: usize = 50;
 const MAX_VARIABLES: usize = 100;
 const MAX_VARIABLE_NAME: usize = 200;
 const MAX_VARIABLE_VALUE: usize = 4_000;
@@ -109,6 +112,15 @@ pub struct Settings {
     /// Variables of what an agent starts. Rows of earlier versions have none.
     #[serde(default)]
     pub environment: Vec<(String, String)>,
+    /// What each session may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Models that may be asked; empty for any.
+    #[serde(default)]
+    pub allowed_models: Vec<String>,
+    /// Whether programs inside may ask the model.
+    #[serde(default)]
+    pub model_access: bool,
     /// What the processes of an agent may reach. Rows of earlier versions have none.
     #[serde(default)]
     pub egress: Egress,
@@ -126,6 +138,9 @@ impl Default for Settings {
             allowed_tools: TOOL_NAMES.iter().map(ToString::to_string).collect(),
             permission_mode: Permissions::Default,
             environment: Vec::new(),
+            limits: Limits::default(),
+            allowed_models: Vec::new(),
+            model_access: false,
             egress: Egress::default(),
         }
     }
@@ -158,8 +173,15 @@ impl Settings {
         if given.permission_mode() != proto::PermissionMode::Unspecified {
             settings.set("permission_mode", &given)?;
         }
-        settings.set("environment", &given)?;
-        settings.set("egress", &given)?;
+        for field in [
+            "environment",
+            "egress",
+            "limits",
+            "allowed_models",
+            "model_access",
+        ] {
+            settings.set(field, &given)?;
+        }
         if !given.allowed_tools.is_empty() {
             settings.allowed_tools = given.allowed_tools;
         }
@@ -200,6 +222,9 @@ impl Settings {
                 }
             }
             "environment" => self.environment = decode_environment(&given.environment),
+            "limits" => self.limits = Limits::decode(given.limits.unwrap_or_default()),
+            "allowed_models" => self.allowed_models.clone_from(&given.allowed_models),
+            "model_access" => self.model_access = given.model_access,
             "egress" => self.egress = Egress::decode(given.egress.as_ref())?,
             "engine" if given.engine() == proto::Engine::Native => {}
             "engine" => return Err(unspecified("engine")),
@@ -218,7 +243,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Invalid`] for an unspecified value.
     pub fn set_all(&mut self, given: &proto::WorkspaceSettings) -> Result<(), Error> {
-        const FIELDS: [&str; 11] = [
+        const FIELDS: [&str; 14] = [
             "provider",
             "base_url",
             "model",
@@ -229,6 +254,9 @@ impl Settings {
             "permission_mode",
             "engine",
             "environment",
+            "limits",
+            "allowed_models",
+            "model_access",
             "egress",
         ];
         FIELDS.iter().try_for_each(|field| self.set(field, given))
@@ -242,14 +270,25 @@ impl Settings {
         let mut wrong = Vec::new();
         let mut complain =
             |field: &str, text: String| wrong.push((format!("settings.{field}"), text));
-        if self.model.trim().is_empty()
-            || self.model.len() > MAX_MODEL
-            || self.model.chars().any(char::is_control)
-        {
+        if !is_model_name(&self.model) {
             complain(
                 "model",
                 format!("must have 1 to {MAX_MODEL} characters, no control characters"),
             );
+        }
+        if !self.allows_model(&self.model) {
+            complain("model", "must be one of the allowed models".to_owned());
+        }
+        if let Err(text) = check_models(&self.allowed_models) {
+            complain("allowed_models", text);
+        }
+        for (field, limit) in self.limits.fields() {
+            if limit < 0 {
+                complain(
+                    &format!("limits.{field}"),
+                    "must be 0 for no limit, or more".to_owned(),
+                );
+            }
         }
         if self.thinking_budget_tokens != 0 && !THINKING.contains(&self.thinking_budget_tokens) {
             complain(
@@ -325,8 +364,17 @@ impl Settings {
             .into(),
             engine: proto::Engine::Native.into(),
             environment: encode_environment(&self.environment),
+            limits: Some(self.limits.encode()),
+            allowed_models: self.allowed_models.clone(),
+            model_access: self.model_access,
             egress: Some(self.egress.encode()),
         }
+    }
+
+    /// Whether this model may be asked.
+    #[must_use]
+    pub fn allows_model(&self, model: &str) -> bool {
+        self.allowed_models.is_empty() || self.allowed_models.iter().any(|one| one == model)
     }
 
     /// The prompt as the engine takes it.
@@ -348,6 +396,27 @@ impl Settings {
             Permissions::BypassPermissions => PermissionMode::BypassPermissions,
         }
     }
+}
+
+fn is_model_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.len() <= MAX_MODEL && !name.chars().any(char::is_control)
+}
+
+fn check_models(models: &[String]) -> Result<(), String> {
+    if models.len() > MAX_MODELS {
+        return Err(format!("must have at most {MAX_MODELS} models"));
+    }
+    for (at, model) in models.iter().enumerate() {
+        if !is_model_name(model) {
+            return Err(format!(
+                "{model:?} is no name: 1 to {MAX_MODEL} characters, no control characters"
+            ));
+        }
+        if models[..at].contains(model) {
+            return Err(format!("{model} stands there twice"));
+        }
+    }
+    Ok(())
 }
 
 fn decode_environment(given: &[proto::EnvironmentVariable]) -> Vec<(String, String)> {

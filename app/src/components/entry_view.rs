@@ -10,6 +10,7 @@ use super::{
     egress_line::EgressLine,
     icon::{Glyph, Icon},
     markdown_view::MarkdownView,
+    metering,
     time::Time,
     tool_card::ToolCard,
     turn_end::TurnEnd,
@@ -53,6 +54,8 @@ pub fn EntryView(
             view! { <EgressLine decision=(**decision).clone() /> }.into_any(),
         ),
         Body::Notice(notice) => ("line", noticed(notice)),
+        Body::Limit(met) => ("line", metering::limit_met(met)),
+        Body::Inside(_) => ("line", inside(row.entry.clone())),
         Body::Unknown { sequence } => ("line", unknown(*sequence)),
     };
     let of = row.entry;
@@ -160,6 +163,20 @@ fn queued(entry: Shared) -> AnyView {
     view! {
         <p class="remark-line">
             <Glyph icon=Icon::Clock />
+            <span>{words}</span>
+        </p>
+    }
+    .into_any()
+}
+
+fn inside(entry: Shared) -> AnyView {
+    let words = move || match &entry.read().body {
+        Body::Inside(inside) => metering::inside(inside),
+        _ => String::new(),
+    };
+    view! {
+        <p class="remark-line">
+            <Glyph icon=Icon::Info />
             <span>{words}</span>
         </p>
     }

@@ -7,6 +7,7 @@ use prost_types::FieldMask;
 
 use super::{
     icon::{Glyph, Icon},
+    metering::Used,
     problem::InlineProblem,
     rail::title,
     state::StatePill,
@@ -14,7 +15,6 @@ use super::{
 use crate::{
     api::{self, ApiError},
     context::Place,
-    format,
     live::Feed,
 };
 
@@ -30,12 +30,6 @@ pub fn SessionHead(
     let error = RwSignal::new(None::<ApiError>);
     let session = feed.session;
     let name = move || session.with(title);
-    let cost = move || {
-        let cost = feed.cost.get();
-        (cost.requests > 0).then(|| {
-            view! { <span class="head-cost" title="What this session has cost so far">{format::cost(cost)}</span> }
-        })
-    };
     let back = session.with_untracked(|session| format!("/workspaces/{}", session.workspace_id));
     let changes = session.with_untracked(|session| {
         format!(
@@ -64,7 +58,7 @@ pub fn SessionHead(
                         }
                     })}
                 <StatePill activity=feed.activity />
-                {cost}
+                <Used feed />
                 <a class="button small head-changes" href=changes aria-label="Changes">
                     <Glyph icon=Icon::Changes />
                     <span class="head-changes-word">"Changes"</span>

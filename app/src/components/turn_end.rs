@@ -1,7 +1,7 @@
 //! How a turn ended: outcome, time, tokens, cost, and the files it touched.
 
 use leptos::prelude::*;
-use membrane_proto::v1::{ChangeSummary, TurnOutcome};
+use membrane_proto::v1::{ChangeSummary, ErrorDetail, TurnOutcome};
 use prost_types::Timestamp;
 
 use super::{
@@ -23,9 +23,9 @@ pub fn TurnEnd(
     time: Option<Timestamp>,
 ) -> impl IntoView {
     let (word, class, icon) = outcome(summary.ended.outcome());
-    let error = summary.ended.error.clone().map(|error| {
+    let error = summary.ended.error.clone().filter(untold).map(|error| {
         view! {
-            <p class="remark-line bad" role="alert">
+            <p class=format!("remark-line {class}") role="alert">
                 <Glyph icon=Icon::Warning />
                 <span>
                     {error.message} " Nothing that was done before is lost. " <code>{error.reason}</code>
@@ -50,12 +50,23 @@ pub fn TurnEnd(
     .into_any()
 }
 
+/// Whether an error was not told of before: a limit of the session has a card of its own.
+fn untold(error: &ErrorDetail) -> bool {
+    const TOLD: [&str; 4] = [
+        "LIMIT_COST",
+        "LIMIT_COST_UNKNOWN",
+        "LIMIT_TOKENS",
+        "LIMIT_REQUESTS",
+    ];
+    !TOLD.contains(&error.reason.as_str())
+}
+
 fn outcome(outcome: TurnOutcome) -> (&'static str, &'static str, Icon) {
     match outcome {
         TurnOutcome::Completed => ("Done", "good", Icon::Check),
         TurnOutcome::Interrupted => ("Stopped", "", Icon::Stop),
         TurnOutcome::Failed => ("Failed", "bad", Icon::Cross),
-        TurnOutcome::LimitReached => ("Limit of requests reached", "wait", Icon::Warning),
+        TurnOutcome::LimitReached => ("Limit reached", "wait", Icon::Warning),
         TurnOutcome::Abandoned => ("Cut off by a restart of the server", "wait", Icon::Warning),
         TurnOutcome::Unspecified => ("Ended", "", Icon::Circle),
     }

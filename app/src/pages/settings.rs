@@ -15,6 +15,7 @@ use crate::{
         field::Field,
         header::Header,
         icon::{Glyph, Icon},
+        limit_fields::{LimitFields, allowed_models, limits},
         model_fields::ModelFields,
         problem::{InlineProblem, Problem},
         provider_keys::ProviderKeys,
@@ -146,6 +147,7 @@ fn SettingsForm(
                 </section>
                 <ModelFields settings=settings.clone() provider />
                 <InstructionFields settings=settings.clone() />
+                <LimitFields settings=settings.clone() />
                 <PermissionFields mode=settings.permission_mode() />
                 <ToolFields allowed=settings.allowed_tools.clone() />
                 <EgressFields settings presets />
@@ -207,6 +209,9 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         system_prompt: text("system_prompt"),
         allowed_tools: all(data, "tool"),
         permission_mode: permission.map_or(0, |(mode, _)| (*mode).into()),
+        limits: Some(limits(data)),
+        allowed_models: allowed_models(data),
+        model_access: !text("model_access").is_empty(),
         egress: Some(policy(data)),
         ..Default::default()
     };
@@ -219,6 +224,9 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         "system_prompt",
         "allowed_tools",
         "permission_mode",
+        "limits",
+        "allowed_models",
+        "model_access",
         "egress",
     ];
     let mut paths: Vec<String> = fields

@@ -97,11 +97,44 @@ pub enum Body {
     Refused(Box<pb::EgressDecision>),
     /// Something else that people should know.
     Notice(pb::Notice),
+    /// A limit of the session was met.
+    Limit(pb::LimitMet),
+    /// Programs in the sandbox made model requests, one after the other.
+    Inside(Box<Inside>),
     /// An event of a kind that this page does not know.
     Unknown {
         /// Its sequence.
         sequence: i64,
     },
+}
+
+/// Model requests of programs in the sandbox.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inside {
+    /// How many.
+    pub requests: i32,
+    /// How many of them were not answered, or not to the end.
+    pub failed: i32,
+    /// The model of the last.
+    pub model: String,
+    /// What they used.
+    pub cost: Cost,
+    /// Why the last one failed that did.
+    pub error: Option<pb::ErrorDetail>,
+}
+
+impl Inside {
+    pub(super) fn add(&mut self, request: &pb::InsideRequest) {
+        self.requests += 1;
+        self.model.clone_from(&request.model);
+        if let Some(usage) = &request.usage {
+            self.cost = self.cost.plus(Cost::of(usage));
+        }
+        if let Some(error) = &request.error {
+            self.failed += 1;
+            self.error = Some(error.clone());
+        }
+    }
 }
 
 /// A tool call with its permission request and its result.
@@ -248,13 +281,15 @@ impl Activity {
     }
 }
 
-/// A sum of money of which a part may not be known.
+/// What model requests used: tokens, and a sum of money of which a part may not be known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// The known part in millionths of a US dollar.
     pub micro_usd: i64,
     /// Number of model requests in it.
     pub requests: i32,
+    /// Their tokens of all kinds.
+    pub tokens: i64,
     /// Whether a part is not known.
     pub incomplete: bool,
 }
@@ -265,6 +300,10 @@ impl Cost {
         Self {
             micro_usd: usage.cost_micro_usd.unwrap_or(0),
             requests: usage.requests,
+            tokens: usage.input_tokens
+                + usage.output_tokens
+                + usage.cache_creation_input_tokens
+                + usage.cache_read_input_tokens,
             incomplete: usage.cost_micro_usd.is_none() && usage.output_tokens > 0,
         }
     }
@@ -274,6 +313,7 @@ impl Cost {
         Self {
             micro_usd: self.micro_usd + other.micro_usd,
             requests: self.requests + other.requests,
+            tokens: self.tokens + other.tokens,
             incomplete: self.incomplete || other.incomplete,
         }
     }
@@ -319,6 +359,8 @@ impl Body {
             Self::Retry(retry) => retry.error.clone().unwrap_or_default().message,
             Self::Refused(decision) => decision.message.clone(),
             Self::Notice(notice) => notice.message.clone(),
+            Self::Limit(met) => met.error.clone().unwrap_or_default().message,
+            Self::Inside(inside) => inside.model.clone(),
             Self::Queued { .. } | Self::Ended(_) | Self::Unknown { .. } => String::new(),
         }
     }

@@ -3,7 +3,7 @@
 use membrane_proto::v1::{self as pb, event_payload::Kind, tool_result::Detail};
 
 use super::{
-    Activity, Body, Entry, FileTouched, Key, Permission, Tool, ToolPhase, Transcript, Turn,
+    Activity, Body, Entry, FileTouched, Inside, Key, Permission, Tool, ToolPhase, Transcript, Turn,
     TurnSummary, entry::Attachment,
 };
 
@@ -69,6 +69,8 @@ impl Transcript {
                 tool.traffic = Some(totals.clone());
             }),
             Kind::Notice(notice) => self.line(event, Body::Notice(notice.clone())),
+            Kind::LimitMet(met) => self.line(event, Body::Limit(met.clone())),
+            Kind::InsideRequest(request) => self.inside_request(event, request),
         }
     }
 
@@ -138,6 +140,26 @@ impl Transcript {
         }
         if let Body::Tool(tool) = &mut entry.body {
             change(tool);
+            self.changes.entries.insert(key);
+        }
+    }
+
+    /// Requests of programs that follow each other are one line.
+    fn inside_request(&mut self, event: &pb::Event, request: &pb::InsideRequest) {
+        let last = self.entries.last().filter(|entry| {
+            entry.turn_id == event.turn_id && matches!(entry.body, Body::Inside(_))
+        });
+        let Some(key) = last.map(|entry| entry.key.clone()) else {
+            let mut inside = Inside::default();
+            inside.add(request);
+            return self.line(event, Body::Inside(Box::new(inside)));
+        };
+        if let Some(Entry {
+            body: Body::Inside(inside),
+            ..
+        }) = self.entry_mut(&key)
+        {
+            inside.add(request);
             self.changes.entries.insert(key);
         }
     }

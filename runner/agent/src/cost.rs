@@ -85,6 +85,13 @@ pub fn of_request(model: &str, usage: &Usage) -> Option<i64> {
     TABLE.of_request(model, usage)
 }
 
+/// The most that a request of so many tokens can cost in millionths of a US dollar, whatever of it
+/// comes from a cache or goes there; none when the model's price is not known.
+#[must_use]
+pub fn at_most(model: &str, input_tokens: i64, output_tokens: i64) -> Option<i64> {
+    TABLE.at_most(model, input_tokens, output_tokens)
+}
+
 /// Adds the usage of one request, or of several, to a total. A total with an unknown part has no
 /// cost.
 pub fn add(total: &mut Usage, part: &Usage) {
@@ -103,8 +110,7 @@ pub fn add(total: &mut Usage, part: &Usage) {
 
 impl Table {
     fn of_request(&self, model: &str, usage: &Usage) -> Option<i64> {
-        let name = undated(&bare_name(model));
-        let entry = self.models.iter().find(|entry| entry.model == name)?;
+        let entry = self.entry(model)?;
         let prompt =
             usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
         let prices = match &entry.long_prompt {
@@ -113,9 +119,33 @@ impl Table {
         };
         i64::try_from(prices.of(usage)).ok()
     }
+
+    fn at_most(&self, model: &str, input: i64, output: i64) -> Option<i64> {
+        let entry = self.entry(model)?;
+        let long = entry.long_prompt.as_ref();
+        let long = long.filter(|long| input > long.over_tokens);
+        let prices = [Some(&entry.prices), long.map(|long| &long.prices)];
+        let most = prices
+            .into_iter()
+            .flatten()
+            .map(|prices| prices.at_most(input, output))
+            .max()?;
+        i64::try_from(most).ok()
+    }
+
+    fn entry(&self, model: &str) -> Option<&ModelPrices> {
+        let name = undated(&bare_name(model));
+        self.models.iter().find(|entry| entry.model == name)
+    }
 }
 
 impl Prices {
+    fn at_most(&self, input: i64, output: i64) -> i128 {
+        let dearest = self.input.0.max(self.cache_write.0).max(self.cache_read.0);
+        let exact = i128::from(input.max(0)) * dearest + i128::from(output.max(0)) * self.output.0;
+        (exact + 999_999) / 1_000_000
+    }
+
     fn of(&self, usage: &Usage) -> i128 {
         let parts = [
             (usage.input_tokens, self.input),

@@ -195,6 +195,8 @@ impl<'events> Builder<'events> {
             | Kind::TodosUpdated(_)
             | Kind::EgressDecision(_)
             | Kind::EgressTotals(_)
+            | Kind::LimitMet(_)
+            | Kind::InsideRequest(_)
             | Kind::Notice(_) => {}
         }
     }

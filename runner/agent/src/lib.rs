@@ -8,6 +8,7 @@ pub mod engine;
 pub mod history;
 pub mod host;
 pub mod images;
+pub mod meter;
 pub mod model;
 pub mod permission;
 pub mod redact;

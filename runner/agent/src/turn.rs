@@ -2,6 +2,8 @@
 
 use membrane_proto::v1::{ErrorDetail, Event, TurnOutcome, Usage};
 
+use crate::meter::Meter;
+
 /// Which tool calls need a person's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PermissionMode {
@@ -42,6 +44,8 @@ pub struct TurnSpec {
     pub history: Vec<Event>,
     /// At most so many model requests in this turn.
     pub max_requests: u32,
+    /// What the session may still use, made for this turn.
+    pub meter: Meter,
 }
 
 /// How a turn went. The host stores it as the turn's last event.
@@ -49,8 +53,8 @@ pub struct TurnSpec {
 pub struct TurnReport {
     /// How it ended.
     pub outcome: TurnOutcome,
-    /// Tokens and cost of all its model requests.
+    /// What its meter has counted.
     pub usage: Usage,
-    /// Why it failed, for people.
+    /// Why it failed or which limit it met, for people.
     pub error: Option<ErrorDetail>,
 }

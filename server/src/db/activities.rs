@@ -120,6 +120,12 @@ fn traits(event: &Event) -> Option<Traits> {
             limited: totals.limit() != EgressLimit::Unspecified,
             kept: kind.clone(),
         }),
+        Kind::LimitMet(_) => Some(Traits {
+            kind: LIMIT,
+            host: String::new(),
+            limited: true,
+            kept: kind.clone(),
+        }),
         Kind::ToolResult(result) => ended_for_a_limit(result),
         _ => None,
     }

@@ -2,7 +2,7 @@
 //! gaps and need no counter in memory.
 
 use membrane_entity::event;
-use membrane_proto::v1::{Event, EventPayload};
+use membrane_proto::v1::{Event, EventPayload, event_payload::Kind};
 use prost::Message as _;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
@@ -10,7 +10,14 @@ use sea_orm::{
 };
 
 use super::{Database, activities};
-use crate::{clock::Millis, time::timestamp};
+use crate::{
+    clock::Millis,
+    id::{SessionId, TurnId},
+    time::timestamp,
+};
+
+/// Events read at a time, where all are wanted.
+const PAGE: u64 = 1_000;
 
 /// An event that has no number yet.
 #[derive(Debug, Clone)]
@@ -21,6 +28,21 @@ pub struct NewEvent {
     pub turn_id: String,
     /// What happened.
     pub payload: EventPayload,
+}
+
+impl NewEvent {
+    /// An event of a session's turn.
+    #[must_use]
+    pub fn of_turn(session: SessionId, turn: TurnId, kind: Kind) -> Self {
+        Self {
+            stream: session.stream(),
+            turn_id: turn.to_string(),
+            payload: EventPayload {
+                kind: Some(kind),
+                ..EventPayload::default()
+            },
+        }
+    }
 }
 
 /// Numbers and stores events in the caller's transaction, in their order. Publish the answer only
@@ -93,6 +115,22 @@ impl Database {
             .all(&self.reader)
             .await?;
         rows.into_iter().map(decode).collect()
+    }
+
+    /// All events after a sequence, ascending.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn all_events_after(&self, stream: &str, after: i64) -> Result<Vec<Event>, DbErr> {
+        let mut events: Vec<Event> = Vec::new();
+        loop {
+            let after = events.last().map_or(after, |event| event.sequence);
+            let page = self.events_after(stream, after, PAGE).await?;
+            if page.is_empty() {
+                return Ok(events);
+            }
+            events.extend(page);
+        }
     }
 
     /// Events just before a sequence, ascending, at most `limit`.

@@ -105,6 +105,7 @@ fn encode(activity: Activity) -> proto::ActivityEntry {
     let kind = activity.kind.and_then(|kind| match kind {
         event_payload::Kind::EgressDecision(decision) => Some(Kind::EgressDecision(decision)),
         event_payload::Kind::EgressTotals(totals) => Some(Kind::EgressTotals(totals)),
+        event_payload::Kind::LimitMet(met) => Some(Kind::LimitMet(met)),
         event_payload::Kind::ToolResult(result) => limit_of(result).map(Kind::SandboxLimit),
         _ => None,
     });

@@ -91,7 +91,7 @@ pub fn stored_settings(json: &str) -> Result<Settings, Error> {
         .map_err(|error| Error::Internal(format!("stored settings can't be read: {error}")))
 }
 
-pub fn session(summary: SessionSummary) -> proto::Session {
+pub fn session(summary: SessionSummary, settings: &Settings) -> proto::Session {
     let state = match summary.open_turn.as_deref() {
         None => proto::SessionState::Idle,
         Some(_) if summary.waiting => proto::SessionState::Waiting,
@@ -110,5 +110,6 @@ pub fn session(summary: SessionSummary) -> proto::Session {
         usage: Some(summary.usage),
         last_sequence: summary.last_sequence,
         turn_count: summary.turns,
+        limits: Some(settings.limits.encode()),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     authz::{Operation, Permit, Principal, Resource},
     db::RequestKey,
     error::Error,
-    id::{PermissionRequestId, SessionId},
+    id::{PermissionRequestId, SessionId, WorkspaceId},
     page::{Keyset, Page},
     server::App,
     sessions::Said,
@@ -192,8 +192,10 @@ impl Service {
             time: summary.row.update_time,
             id: summary.row.id,
         });
+        let settings = self.0.settings(permit.workspace).await?;
+        let session = |summary| encode::session(summary, &settings);
         Ok(proto::ListSessionsResponse {
-            sessions: rows.into_iter().map(encode::session).collect(),
+            sessions: rows.into_iter().map(session).collect(),
             next_page_token,
         })
     }
@@ -339,9 +341,10 @@ impl Service {
 
     async fn session(&self, id: SessionId) -> Result<proto::Session, Error> {
         let summary = self.0.database.session(id).await?;
-        summary
-            .map(encode::session)
-            .ok_or(Error::NotFound("session"))
+        let summary = summary.ok_or(Error::NotFound("session"))?;
+        let workspace = WorkspaceId(summary.row.workspace_id);
+        let settings = self.0.settings(workspace).await?;
+        Ok(encode::session(summary, &settings))
     }
 }
 

@@ -5,7 +5,7 @@ use membrane_entity::permission_request;
 use membrane_proto::v1::{Delta, PermissionRequested, event_payload::Kind};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{event_of, turns::Run};
+use super::turns::Run;
 use crate::{db::NewEvent, error::Error, id::PermissionRequestId};
 
 /// Serves a turn's engine until it drops its end.
@@ -62,7 +62,7 @@ async fn put_question(
         input_json: ask.input_json,
         explanation: ask.explanation,
     };
-    let event = event_of(run.session, run.turn, Kind::PermissionRequested(asked));
+    let event = NewEvent::of_turn(run.session, run.turn, Kind::PermissionRequested(asked));
     let stored = run
         .sessions
         .dependencies

@@ -10,15 +10,15 @@ use std::{
 };
 
 use membrane_agent::{
-    PermissionAnswer,
+    PermissionAnswer, cost,
     egress::EgressGuard,
     sandbox::{Sandbox, SandboxState},
     tools::Toolbox,
 };
 use membrane_entity::{session, turn};
 use membrane_proto::v1::{
-    EndReason, EventPayload, Notice, NoticeLevel, PermissionDecision, PermissionResolved,
-    TurnEnded, TurnOutcome, Usage, UserMessage, event_payload::Kind,
+    EndReason, Notice, NoticeLevel, PermissionDecision, PermissionResolved, TurnEnded, TurnOutcome,
+    Usage, UserMessage, event_payload::Kind,
 };
 use tokio::sync::{oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -152,20 +152,45 @@ impl Sessions {
             reason: "SERVER_RESTARTED".to_owned(),
             message: "The server was restarted while this turn was running. What had been done so far is kept; send a message to continue.".to_owned(),
         }));
+        let usage = self.usage_in_log(&row).await?;
         last.push(Kind::TurnEnded(TurnEnded {
             outcome: TurnOutcome::Abandoned.into(),
+            usage: Some(usage),
             ..TurnEnded::default()
         }));
         let last = last
             .into_iter()
-            .map(|kind| event_of(session, turn, kind))
+            .map(|kind| NewEvent::of_turn(session, turn, kind))
             .collect();
         let now = self.dependencies.clock.now();
         self.dependencies
             .database
-            .end_turn(turn, &Usage::default(), last, now)
+            .end_turn(turn, &usage, last, now)
             .await?;
         Ok(())
+    }
+
+    /// What the log says that an unfinished turn has used. A request that was under way when the
+    /// server stopped is not in it: nobody knows.
+    async fn usage_in_log(&self, row: &turn::Model) -> Result<Usage, Error> {
+        let stream = SessionId(row.session_id).stream();
+        let database = &self.dependencies.database;
+        let events = database
+            .all_events_after(&stream, row.message_sequence)
+            .await?;
+        let turn = TurnId(row.id).to_string();
+        let mut total = Usage::default();
+        for event in events.into_iter().filter(|event| event.turn_id == turn) {
+            let used = match event.payload.and_then(|payload| payload.kind) {
+                Some(Kind::ModelUsage(used)) => used.usage,
+                Some(Kind::InsideRequest(used)) => used.usage,
+                _ => None,
+            };
+            if let Some(used) = used {
+                cost::add(&mut total, &used);
+            }
+        }
+        Ok(total)
     }
 
     /// The last word on requests of a turn that nobody has answered.
@@ -254,7 +279,8 @@ impl Sessions {
             user_id: principal.user_id.to_string(),
             user_name: principal.user_name.clone(),
         });
-        let event = event_of(session, turn, redaction.redactor().mask_kind(message));
+        let message = redaction.redactor().mask_kind(message);
+        let event = NewEvent::of_turn(session, turn, message);
         let now = self.dependencies.clock.now();
         let stored = self
             .dependencies
@@ -377,7 +403,7 @@ impl Sessions {
             PermissionDecision::Allow => "allowed",
             PermissionDecision::Deny | PermissionDecision::Unspecified => "denied",
         };
-        let event = event_of(session, TurnId(row.turn_id), resolved);
+        let event = NewEvent::of_turn(session, TurnId(row.turn_id), resolved);
         let now = self.dependencies.clock.now();
         let stored = self
             .dependencies
@@ -431,18 +457,6 @@ impl Sessions {
 async fn wait_for_end(mut ended: watch::Receiver<bool>) {
     // An error means that the turn's task is gone, which is an end too.
     let _ = ended.wait_for(|ended| *ended).await;
-}
-
-/// An event of a turn, not numbered yet.
-fn event_of(session: SessionId, turn: TurnId, kind: Kind) -> NewEvent {
-    NewEvent {
-        stream: session.stream(),
-        turn_id: turn.to_string(),
-        payload: EventPayload {
-            kind: Some(kind),
-            ..EventPayload::default()
-        },
-    }
 }
 
 /// The first line of a message, cut to a title.

@@ -6,6 +6,8 @@ use membrane_agent::{
     Host, TurnReport, TurnSpec,
     egress::{EgressLimits, EgressProxy},
     engine,
+    meter::Meter,
+    model::ModelClient,
     sandbox::{Door, WorkspacePlace},
     tools::Toolbox,
 };
@@ -15,8 +17,9 @@ use membrane_proto::v1::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Sessions, event_of, host};
+use super::{Sessions, host};
 use crate::{
+    broker::{Broker, Commission},
     changes::{Recorded, Recording},
     clock::Millis,
     db::NewEvent,
@@ -31,8 +34,6 @@ use crate::{
 const HOST_BUFFER: usize = 64;
 /// Model requests in one turn.
 const MAX_REQUESTS: u32 = 200;
-/// Events of a session's past read at a time.
-const PAGE: u64 = 1_000;
 
 /// A turn to run.
 pub struct Run {
@@ -153,13 +154,16 @@ impl Run {
             .providers
             .client(self.workspace, &self.settings)
             .await?;
+        let model = Arc::new(model);
+        let meter = self.meter().await?;
+        let broker = self.broker(&model, &meter)?;
         let tools = self.toolbox()?;
         tools.set_environment(&self.settings.environment);
         let (host, requests) = Host::channel(HOST_BUFFER);
         let host = host.masked_by(self.redaction.redactor().clone());
         let serving = host::serve(self, requests);
-        let spec = self.spec().await?;
-        tools.set_doors(self.way_out(&host).as_slice());
+        let spec = self.spec(meter.clone()).await?;
+        tools.set_doors(&self.doors(&host, broker.as_ref()));
         let running = async {
             let report = engine::run_turn(spec, &model, &tools, host, self.cancel.clone()).await;
             // What answers behind them holds the host, whose end is waited for.
@@ -167,6 +171,13 @@ impl Run {
             report
         };
         let (report, ()) = tokio::join!(running, serving);
+        if let Some(broker) = broker {
+            broker.close().await;
+        }
+        let report = TurnReport {
+            usage: meter.spent(),
+            ..report
+        };
         if self.cancel.is_cancelled() && report.outcome == TurnOutcome::Interrupted {
             return Ok(TurnReport {
                 outcome: self.stopped().outcome,
@@ -176,17 +187,23 @@ impl Run {
         Ok(report)
     }
 
-    /// The door to the internet, if the workspace has one.
-    fn way_out(&self, host: &Host) -> Option<Door> {
-        EgressProxy::door(
+    /// The doors to the internet and to the model, as far as the workspace has them.
+    fn doors(&self, host: &Host, broker: Option<&Arc<Broker>>) -> Vec<Door> {
+        let way_out = EgressProxy::door(
             self.settings.egress.policy(),
             self.sessions.dependencies.guard.clone(),
             host.clone(),
             EgressLimits::default(),
-        )
+        );
+        way_out
+            .into_iter()
+            .chain(broker.map(Broker::door))
+            .collect()
     }
 
-    async fn spec(&self) -> Result<TurnSpec, Error> {
+    async fn spec(&self, meter: Meter) -> Result<TurnSpec, Error> {
+        let stream = self.session.stream();
+        let database = &self.sessions.dependencies.database;
         Ok(TurnSpec {
             model: self.settings.model.clone(),
             thinking_budget_tokens: u32::try_from(self.settings.thinking_budget_tokens)
@@ -194,27 +211,39 @@ impl Run {
             system_prompt: self.settings.prompt(),
             allowed_tools: self.settings.allowed_tools.clone(),
             permission_mode: self.settings.permissions(),
-            history: self.history().await?,
+            history: database.all_events_after(&stream, 0).await?,
             max_requests: MAX_REQUESTS,
+            meter,
         })
     }
 
-    async fn history(&self) -> Result<Vec<Event>, Error> {
-        let stream = self.session.stream();
-        let mut history: Vec<Event> = Vec::new();
-        loop {
-            let after = history.last().map_or(0, |event| event.sequence);
-            let page = self
-                .sessions
-                .dependencies
-                .database
-                .events_after(&stream, after, PAGE)
-                .await?;
-            if page.is_empty() {
-                return Ok(history);
-            }
-            history.extend(page);
+    /// The session's ledger: what it has used, and what it may use.
+    async fn meter(&self) -> Result<Meter, Error> {
+        let database = &self.sessions.dependencies.database;
+        let session = database.session(self.session).await?;
+        let session = session.ok_or(Error::NotFound("session"))?;
+        Ok(Meter::new(self.settings.limits.metered(), session.usage))
+    }
+
+    /// The broker through which programs inside ask the model, where they may.
+    fn broker(
+        &self,
+        model: &Arc<ModelClient>,
+        meter: &Meter,
+    ) -> Result<Option<Arc<Broker>>, Error> {
+        if !self.settings.model_access {
+            return Ok(None);
         }
+        let commission = Commission {
+            session: self.session,
+            turn: self.turn,
+            model: model.clone(),
+            meter: meter.clone(),
+            settings: self.settings.clone(),
+            log: self.sessions.dependencies.log.clone(),
+            redaction: self.redaction.clone(),
+        };
+        Broker::new(commission).map(Some)
     }
 
     fn toolbox(&self) -> Result<Arc<Toolbox>, Error> {
@@ -313,7 +342,7 @@ impl Run {
     /// An event of this turn, masked: not only engines speak in it.
     fn event(&self, kind: Kind) -> NewEvent {
         let masked = self.redaction.redactor().mask_kind(kind);
-        event_of(self.session, self.turn, masked)
+        NewEvent::of_turn(self.session, self.turn, masked)
     }
 
     pub(super) fn now(&self) -> Millis {

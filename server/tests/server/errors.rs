@@ -49,6 +49,11 @@ async fn settings_are_checked_all_at_once() {
             base_url: "ftp://example.com".to_owned(),
             thinking_budget_tokens: 5,
             allowed_tools: vec!["Telepathy".to_owned()],
+            limits: Some(proto::UsageLimits {
+                max_tokens: -1,
+                ..Default::default()
+            }),
+            allowed_models: vec!["twice".to_owned(), "twice".to_owned()],
             environment: vec![proto::EnvironmentVariable {
                 name: "PATH".to_owned(),
                 value: "/evil".to_owned(),
@@ -65,6 +70,9 @@ async fn settings_are_checked_all_at_once() {
     assert_eq!(
         fields(&error),
         [
+            "settings.model",
+            "settings.allowed_models",
+            "settings.limits.max_tokens",
             "settings.thinking_budget_tokens",
             "settings.allowed_tools",
             "settings.environment",

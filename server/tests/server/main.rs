@@ -4,6 +4,7 @@
 #![recursion_limit = "512"]
 
 mod attaching;
+mod broker;
 mod browser_safety;
 mod changing;
 mod creating;

@@ -6,6 +6,7 @@ use membrane_proto::v1::{self as pb, EgressLimit, activity_entry::Kind};
 use crate::{
     components::{
         icon::{Glyph, Icon},
+        metering,
         time::Time,
     },
     egress, format,
@@ -43,6 +44,12 @@ pub fn ActivityRow(
             "A command was ended".to_owned(),
             format!("It used more than {}.", sandbox.limit),
             ("limit of the sandbox", "bad"),
+        ),
+        Some(Kind::LimitMet(met)) => (
+            Icon::Warning,
+            metering::heading(&met),
+            met.error.unwrap_or_default().message,
+            ("limit of a session", "bad"),
         ),
         None => (
             Icon::Info,

@@ -1,6 +1,7 @@
 //! The rows that there are, by their number in the list of goals.
 
 mod archives;
+mod broker;
 mod cold_start;
 mod event_latency;
 mod fan_out;
@@ -19,7 +20,7 @@ use tokio::process::{Child, Command};
 
 use crate::Settings;
 
-const ROWS: [u8; 11] = [1, 2, 3, 5, 6, 8, 10, 11, 12, 13, 15];
+const ROWS: [u8; 12] = [1, 2, 3, 5, 6, 8, 10, 11, 12, 13, 15, 16];
 
 /// Measures the rows that were asked for, one after the other.
 ///
@@ -46,6 +47,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
             12 => listing::run(settings).await,
             13 => searching::run(settings).await,
             15 => redaction::run(settings).await,
+            16 => broker::run(settings).await,
             other => bail!("there is no row {other}; there are {ROWS:?}"),
         }
         .with_context(|| format!("row {row}"))?;

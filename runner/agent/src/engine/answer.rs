@@ -5,18 +5,17 @@ use std::{collections::HashMap, pin::pin};
 
 use futures::future::{Either, select};
 use membrane_proto::v1::{
-    AgentText, AgentThinking, BlockKind, Delta, ModelRetry, ModelUsage, ToolCall, Usage,
-    event_payload::Kind,
+    AgentText, AgentThinking, BlockKind, Delta, ModelRetry, ToolCall, event_payload::Kind,
 };
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{Call, Stop, Turn, request};
+use super::{Call, Stop, Turn, limits::Asking, request};
 use crate::{
-    cost, history,
+    history,
     host::HostGone,
-    model::{Assembler, BlockDone, ModelError, ModelErrorReason, Step, types::TokenUsage},
+    model::{Assembler, BlockDone, ModelError, ModelErrorReason, Step, types::MessagesRequest},
 };
 
 /// A complete answer, or as much of one as can be worked with. Its blocks are in the log.
@@ -25,6 +24,8 @@ pub(super) struct Answer {
     pub calls: Vec<Call>,
     /// Why it ended, in the API's words.
     pub stop_reason: String,
+    /// Whether a limit of the session left it less room than the model allows.
+    pub confined: bool,
 }
 
 /// An answer while it is read.
@@ -87,45 +88,70 @@ impl Turn<'_> {
 
     /// One request and its answer.
     async fn attempt(&mut self) -> Result<Result<Answer, ModelError>, Stop> {
+        if self.cancel.is_cancelled() {
+            return Err(self.stopped().await);
+        }
+        let mut request = self.request();
+        let asking = self.reserve(&mut request).await?;
         let mut reading = Reading::default();
-        let result = self.read(&mut reading).await;
+        let result = self.read(&request, &mut reading).await;
         let stop_reason = reading.assembler.stop_reason.clone();
         match (result, stop_reason) {
             (Err(Cut::Stopped(stop)), _) => {
                 self.keep_what_was_seen(&mut reading).await?;
-                self.count_if_begun(&reading, "interrupted").await?;
+                self.count(asking, &reading.assembler, "interrupted")
+                    .await?;
                 Err(stop)
             }
             (Ok(()), stop_reason) => {
                 let stop_reason = stop_reason.unwrap_or_default();
-                Ok(Ok(self.complete(reading, &stop_reason).await?))
+                Ok(Ok(self.complete(asking, reading, &stop_reason).await?))
             }
             // All that is missing is the stream's own end.
             (Err(Cut::Model(error)), Some(stop_reason))
                 if error.reason == ModelErrorReason::StreamCut =>
             {
-                Ok(Ok(self.complete(reading, &stop_reason).await?))
+                Ok(Ok(self.complete(asking, reading, &stop_reason).await?))
             }
-            (Err(Cut::Model(error)), _) => self.failed(reading, error).await,
+            (Err(Cut::Model(error)), _) => self.failed(asking, reading, error).await,
         }
     }
 
-    async fn complete(&mut self, reading: Reading, stop_reason: &str) -> Result<Answer, HostGone> {
-        self.count(self.usage_of(&reading.assembler, stop_reason))
-            .await?;
+    fn request(&self) -> MessagesRequest {
+        let thinking_of = self.with_thinking.then_some(self.spec.model.as_str());
+        let messages = history::messages(&self.log, thinking_of);
+        let tools = self.tools.definitions(&self.spec.allowed_tools);
+        request::build(&self.spec, tools, messages, self.with_thinking)
+    }
+
+    async fn complete(
+        &mut self,
+        asking: Asking,
+        reading: Reading,
+        stop_reason: &str,
+    ) -> Result<Answer, HostGone> {
+        let confined = asking.confined;
+        self.count(asking, &reading.assembler, stop_reason).await?;
         Ok(Answer {
             calls: reading.calls,
             stop_reason: stop_reason.to_owned(),
+            confined,
         })
     }
 
     /// An answer that broke off: with complete tool calls there is something to go on with.
     async fn failed(
         &mut self,
+        asking: Asking,
         reading: Reading,
         error: ModelError,
     ) -> Result<Result<Answer, ModelError>, Stop> {
-        self.count_if_begun(&reading, "error").await?;
+        let confined = asking.confined;
+        if reading.assembler.begun || error.reason.may_have_cost() {
+            self.count(asking, &reading.assembler, "error").await?;
+        } else {
+            asking.reservation.release();
+        }
         if reading.calls.is_empty() || !error.reason.is_transient() {
             return Ok(Err(error));
         }
@@ -137,24 +163,14 @@ impl Turn<'_> {
         Ok(Ok(Answer {
             calls: reading.calls,
             stop_reason: "tool_use".to_owned(),
+            confined,
         }))
-    }
-
-    async fn count_if_begun(&mut self, reading: &Reading, why: &str) -> Result<(), HostGone> {
-        if !reading.assembler.begun {
-            return Ok(());
-        }
-        self.count(self.usage_of(&reading.assembler, why)).await
     }
 
     /// Reads the answer to its end. Storing is never cut short by a cancellation: only waiting for
     /// the model is.
-    async fn read(&mut self, reading: &mut Reading) -> Result<(), Cut> {
-        let thinking_of = self.with_thinking.then_some(self.spec.model.as_str());
-        let messages = history::messages(&self.log, thinking_of);
-        let tools = self.tools.definitions(&self.spec.allowed_tools);
-        let request = request::build(&self.spec, tools, messages, self.with_thinking);
-        let mut stream = self.unless_stopped(self.model.stream(&request)).await??;
+    async fn read(&mut self, request: &MessagesRequest, reading: &mut Reading) -> Result<(), Cut> {
+        let mut stream = self.unless_stopped(self.model.stream(request)).await??;
         while let Some(event) = self.unless_stopped(stream.next()).await? {
             let step = reading.assembler.apply(event?)?;
             self.take(step, reading).await?;
@@ -291,21 +307,6 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn usage_of(&self, assembler: &Assembler, stop_reason: &str) -> ModelUsage {
-        let mut usage = usage(assembler.usage);
-        let model = match assembler.model.as_str() {
-            "" => self.spec.model.clone(),
-            model => model.to_owned(),
-        };
-        usage.cost_micro_usd =
-            cost::of_request(&model, &usage).or_else(|| cost::of_request(&self.spec.model, &usage));
-        ModelUsage {
-            model,
-            usage: Some(usage),
-            stop_reason: stop_reason.to_owned(),
-        }
-    }
-
     /// Whether the provider does not take back the thinking of this conversation: some bind it to
     /// things that no client can know.
     fn is_about_thinking(&self, error: &ModelError) -> bool {
@@ -317,6 +318,8 @@ impl Turn<'_> {
 
     async fn give_thinking_up(&mut self) -> Result<(), HostGone> {
         self.with_thinking = false;
+        // The next request has less of one thing and more of another.
+        self.known = None;
         let message = "The provider did not take the conversation's earlier thinking back. This turn goes on without it.";
         self.notice("MODEL_THINKING_DROPPED", message).await
     }
@@ -365,19 +368,5 @@ fn input_json_of(input: Option<Map<String, Value>>, raw: &str) -> String {
     match input {
         Some(input) => Value::Object(input).to_string(),
         None => json!({ history::INVALID_JSON: raw }).to_string(),
-    }
-}
-
-fn usage(tokens: TokenUsage) -> Usage {
-    Usage {
-        input_tokens: tokens.input_tokens.unwrap_or_default().max(0),
-        output_tokens: tokens.output_tokens.unwrap_or_default().max(0),
-        cache_creation_input_tokens: tokens
-            .cache_creation_input_tokens
-            .unwrap_or_default()
-            .max(0),
-        cache_read_input_tokens: tokens.cache_read_input_tokens.unwrap_or_default().max(0),
-        cost_micro_usd: None,
-        requests: 1,
     }
 }

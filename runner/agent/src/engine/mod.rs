@@ -21,6 +21,7 @@
 
 mod answer;
 mod calls;
+mod limits;
 mod prompt;
 mod request;
 
@@ -28,13 +29,13 @@ use std::{collections::HashSet, pin::pin};
 
 use futures::future::select;
 use membrane_proto::v1::{
-    ErrorDetail, Event, EventPayload, ModelUsage, Notice, NoticeLevel, ToolResult, TurnOutcome,
-    Usage, event_payload::Kind,
+    ErrorDetail, Event, EventPayload, Notice, NoticeLevel, ToolResult, TurnOutcome,
+    event_payload::Kind,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cost, history,
+    history,
     host::{Host, HostGone},
     model::ModelClient,
     tools::{ToolOutput, Toolbox},
@@ -43,6 +44,7 @@ use crate::{
 
 use answer::Answer;
 use calls::Call;
+use limits::Known;
 
 /// Runs one turn and returns how it went. It never fails otherwise: the caller stores the report as
 /// the turn's last event.
@@ -71,7 +73,7 @@ pub async fn run_turn(
 enum Stop {
     Completed,
     Interrupted,
-    LimitReached,
+    LimitReached(ErrorDetail),
     HostGone,
     Failed(ErrorDetail),
 }
@@ -99,7 +101,8 @@ struct Turn<'turn> {
     open_calls: Vec<String>,
     /// Whether earlier thinking is sent back, and new thinking asked for with a budget.
     with_thinking: bool,
-    usage: Usage,
+    /// The last request whose tokens the provider has counted.
+    known: Option<Known>,
 }
 
 impl<'turn> Turn<'turn> {
@@ -123,19 +126,23 @@ impl<'turn> Turn<'turn> {
             log,
             open_calls: Vec::new(),
             with_thinking: true,
-            usage: Usage::default(),
+            known: None,
         }
     }
 
     async fn run(&mut self) -> Result<(), Stop> {
-        for _ in 0..self.spec.max_requests.max(1) {
+        let most = self.spec.max_requests.max(1);
+        for _ in 0..most {
             let answer = self.ask_model().await?;
             if self.is_last(&answer).await? {
                 return Ok(());
             }
             self.run_calls(answer.calls).await?;
         }
-        Err(Stop::LimitReached)
+        let message = format!(
+            "The agent made {most} model requests, which is as many as one turn may make. Send a message to let it go on."
+        );
+        Err(Stop::LimitReached(detail("LIMIT_TURN_REQUESTS", &message)))
     }
 
     /// Whether the turn is over with this answer.
@@ -149,6 +156,12 @@ impl<'turn> Turn<'turn> {
                 Err(Stop::Failed(detail(
                     "MODEL_REQUEST_TOO_LARGE",
                     "The conversation is too long for this model. Start a new session, or choose a model with a larger context.",
+                )))
+            }
+            "max_tokens" if answer.calls.is_empty() && answer.confined => {
+                Err(Stop::LimitReached(detail(
+                    "LIMIT_OUTPUT",
+                    "The answer was cut off where a limit of the session leaves no more room. Raise the limit in the workspace's settings, or start a new session.",
                 )))
             }
             "max_tokens" if answer.calls.is_empty() => {
@@ -229,25 +242,17 @@ impl<'turn> Turn<'turn> {
         self.append(Kind::Notice(notice)).await
     }
 
-    /// Counts one model request, stores what it used, and so marks the end of its answer.
-    async fn count(&mut self, used: ModelUsage) -> Result<(), HostGone> {
-        if let Some(usage) = &used.usage {
-            cost::add(&mut self.usage, usage);
-        }
-        self.append(Kind::ModelUsage(used)).await
-    }
-
     fn report(self, stop: Stop) -> TurnReport {
         let (outcome, error) = match stop {
             Stop::Completed => (TurnOutcome::Completed, None),
             Stop::Interrupted => (TurnOutcome::Interrupted, None),
-            Stop::LimitReached => (TurnOutcome::LimitReached, None),
+            Stop::LimitReached(limit) => (TurnOutcome::LimitReached, Some(limit)),
             Stop::HostGone => (TurnOutcome::Abandoned, None),
             Stop::Failed(error) => (TurnOutcome::Failed, Some(error)),
         };
         TurnReport {
             outcome,
-            usage: self.usage,
+            usage: self.spec.meter.spent(),
             error,
         }
     }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     ModelError, ModelErrorReason,
-    types::{BlockDelta, BlockStart, StreamEvent, TokenUsage},
+    types::{BlockDelta, BlockStart, MessageEnd, MessageStart, StreamEvent, TokenUsage},
 };
 
 /// What an event meant for the answer that is being put together.
@@ -68,6 +69,17 @@ pub enum BlockDone {
     },
 }
 
+/// An answer that is not streamed.
+#[derive(Deserialize)]
+struct WholeMessage {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(flatten)]
+    start: MessageStart,
+    #[serde(flatten)]
+    end: MessageEnd,
+}
+
 /// Puts an answer together.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -80,9 +92,28 @@ pub struct Assembler {
     pub stop_reason: Option<String>,
     /// Whether the answer has begun, so that its tokens count.
     pub begun: bool,
+    /// Bytes of output so far: words, thinking and input of calls.
+    pub output_bytes: usize,
 }
 
 impl Assembler {
+    /// What a whole answer says of itself, without its blocks; none if it is no message.
+    #[must_use]
+    pub fn of_message(json: &[u8]) -> Option<Self> {
+        let message: WholeMessage = serde_json::from_slice(json).ok()?;
+        if message.kind != "message" {
+            return None;
+        }
+        Some(Self {
+            model: message.start.model,
+            usage: message.start.usage.unwrap_or_default(),
+            stop_reason: message.end.stop_reason,
+            begun: true,
+            output_bytes: json.len(),
+            ..Self::default()
+        })
+    }
+
     /// Takes the next event.
     ///
     /// # Errors
@@ -157,6 +188,7 @@ impl Assembler {
             (_, BlockDelta::Unknown) => return Ok(Step::Nothing),
             _ => return Err(ModelError::new(ModelErrorReason::Malformed)),
         };
+        self.output_bytes += text.len();
         Ok(Step::Grew { index, text })
     }
 

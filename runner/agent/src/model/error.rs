@@ -95,6 +95,13 @@ impl ModelErrorReason {
         )
     }
 
+    /// Whether the provider may have worked on a request that failed in this way before any of its
+    /// answer was seen.
+    #[must_use]
+    pub fn may_have_cost(self) -> bool {
+        matches!(self, Self::StreamCut | Self::Malformed | Self::Timeout)
+    }
+
     fn of_status(status: u16) -> Self {
         match status {
             401 | 403 => Self::Authentication,
@@ -110,7 +117,7 @@ impl ModelErrorReason {
     }
 
     /// Error types of the Messages API, <https://docs.claude.com/en/api/errors>.
-    fn of_type(kind: &str) -> Option<Self> {
+    pub(super) fn of_type(kind: &str) -> Option<Self> {
         Some(match kind {
             "authentication_error" | "permission_error" => Self::Authentication,
             "billing_error" => Self::PaymentRequired,
@@ -123,6 +130,25 @@ impl ModelErrorReason {
             "timeout_error" => Self::Timeout,
             _ => return None,
         })
+    }
+
+    /// The Messages API's own word for such an error.
+    #[must_use]
+    pub fn api_type(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication_error",
+            Self::PaymentRequired => "billing_error",
+            Self::NotFound => "not_found_error",
+            Self::RequestInvalid => "invalid_request_error",
+            Self::RequestTooLarge => "request_too_large",
+            Self::RateLimited => "rate_limit_error",
+            Self::Overloaded => "overloaded_error",
+            Self::Timeout => "timeout_error",
+            Self::EgressDenied => "permission_error",
+            Self::ServerError | Self::StreamCut | Self::Malformed | Self::Unreachable => {
+                "api_error"
+            }
+        }
     }
 
     /// What happened and what to do; the provider's words come after it.

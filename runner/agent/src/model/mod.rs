@@ -5,6 +5,7 @@
 mod assemble;
 mod error;
 mod facts;
+mod forward;
 mod retry;
 mod stream;
 pub mod types;
@@ -26,6 +27,7 @@ pub use assemble::{Assembler, BlockDone, Step};
 pub use error::{ModelError, ModelErrorReason};
 pub(crate) use facts::bare_name;
 pub use facts::{OutputOptions, output_options};
+pub use forward::{Broken, Endpoint, Forwarded, ForwardedAnswer, Refused};
 pub use retry::RetryPolicy;
 pub use stream::MessageStream;
 
@@ -230,12 +232,7 @@ impl ModelClient {
     /// Any [`ModelError`]; nothing was answered then.
     pub async fn stream(&self, request: &MessagesRequest) -> Result<MessageStream, ModelError> {
         let response = self.send(&json!(request)).await?;
-        let is_stream = response
-            .headers()
-            .get(reqwest::header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.starts_with("text/event-stream"));
-        if !is_stream {
+        if !stream::is_event_stream(&response) {
             return Err(ModelError::new(ModelErrorReason::Malformed));
         }
         Ok(MessageStream::new(response, self.limits, self.key.clone()))

@@ -23,13 +23,15 @@ pub struct MessageStream {
 
 /// Why reading a body stopped.
 #[derive(Debug, Error)]
-enum BodyError {
+pub(super) enum BodyError {
     #[error("no byte arrived for too long")]
     Idle,
     #[error("the body is too long")]
     TooLong,
     #[error("the connection failed")]
     Transport(#[source] reqwest::Error),
+    #[error("nobody wants more of it")]
+    Gone,
 }
 
 /// Bounds while a body is read.
@@ -81,8 +83,15 @@ impl std::fmt::Debug for MessageStream {
     }
 }
 
+/// Whether a response streams events.
+pub(super) fn is_event_stream(response: &Response) -> bool {
+    let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
+    kind.and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("text/event-stream"))
+}
+
 /// One event; none for what some gateways send at the end.
-fn parse(data: &str) -> Option<Result<StreamEvent, ModelError>> {
+pub(super) fn parse(data: &str) -> Option<Result<StreamEvent, ModelError>> {
     if data.trim() == "[DONE]" {
         return None;
     }
@@ -90,24 +99,28 @@ fn parse(data: &str) -> Option<Result<StreamEvent, ModelError>> {
     Some(event.map_err(|_| ModelError::new(ModelErrorReason::Malformed)))
 }
 
-fn of_sse(error: &sse_stream::Error) -> ModelError {
-    let body = error.source().and_then(|source| source.downcast_ref());
-    match body {
+pub(super) fn of_sse(error: &sse_stream::Error) -> ModelError {
+    match body_error(error) {
         Some(body) => of_body(body),
         None => ModelError::new(ModelErrorReason::Malformed),
     }
 }
 
-fn of_body(error: &BodyError) -> ModelError {
+/// What stopped reading the body, if the parser was not the one that did.
+pub(super) fn body_error(error: &sse_stream::Error) -> Option<&BodyError> {
+    error.source().and_then(|source| source.downcast_ref())
+}
+
+pub(super) fn of_body(error: &BodyError) -> ModelError {
     match error {
         BodyError::Idle => ModelError::new(ModelErrorReason::Timeout),
         BodyError::TooLong => ModelError::new(ModelErrorReason::Malformed),
-        BodyError::Transport(_) => ModelError::new(ModelErrorReason::StreamCut),
+        BodyError::Transport(_) | BodyError::Gone => ModelError::new(ModelErrorReason::StreamCut),
     }
 }
 
 /// The bytes of a body, until it ends, stalls or grows too long.
-fn bounded(
+pub(super) fn bounded(
     response: Response,
     limits: ModelLimits,
 ) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {

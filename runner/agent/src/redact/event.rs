@@ -57,9 +57,20 @@ impl Redactor {
                 self.mask_text(&mut usage.model);
                 self.mask_text(&mut usage.stop_reason);
             }
+            Kind::InsideRequest(request) => {
+                self.mask_text(&mut request.model);
+                self.mask_text(&mut request.stop_reason);
+                self.mask_error(request.error.as_mut());
+            }
+            Kind::LimitMet(limit) => self.mask_error(limit.error.as_mut()),
             Kind::ModelRetry(retry) => self.mask_error(retry.error.as_mut()),
+            // What a command asked for can hold anything.
+            Kind::EgressDecision(decision) => {
+                self.mask_text(&mut decision.host);
+                self.mask_text(&mut decision.message);
+            }
             Kind::Notice(notice) => self.mask_text(&mut notice.message),
-            Kind::TurnQueued(_) => {}
+            Kind::EgressTotals(_) | Kind::TurnQueued(_) => {}
         }
         kind
     }

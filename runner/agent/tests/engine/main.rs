@@ -5,6 +5,7 @@ mod answers;
 mod errors;
 mod hostile;
 mod interrupts;
+mod limits;
 mod permissions;
 mod played;
 mod providers;

@@ -6,13 +6,14 @@ use std::{fs, path::PathBuf, sync::OnceLock, time::Duration};
 use membrane_agent::{
     Host, HostRequest, PermissionAnswer, PermissionMode, SystemPrompt, TurnSpec,
     egress::EgressGuard,
+    meter::{Limits, Meter},
     model::{ModelClient, ModelConfig, Provider, RetryPolicy},
     run_turn,
     sandbox::{Sandbox, SandboxConfig, SandboxMode, WorkspacePlace},
     tools::{TOOL_NAMES, Toolbox},
 };
 use membrane_proto::v1::{
-    Delta, Event, EventPayload, PermissionDecision, TurnEnded, TurnStarted, UserMessage,
+    Delta, Event, EventPayload, PermissionDecision, TurnEnded, TurnStarted, Usage, UserMessage,
     event_payload::Kind,
 };
 use membrane_scripted::{Handle, Options, Recorded, Scenario, Server};
@@ -99,6 +100,7 @@ pub fn spec(history: Vec<Event>) -> TurnSpec {
         permission_mode: PermissionMode::BypassPermissions,
         history,
         max_requests: 20,
+        meter: Meter::new(Limits::default(), Usage::default()),
     }
 }
 

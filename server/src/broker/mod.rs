@@ -1,0 +1,189 @@
+//! The model as programs inside the sandbox may ask it: the Messages API at a local address, for
+//! one turn. A program shows a token that is good for this turn only; the broker removes it, adds
+//! the workspace's key, and sends the request on to the workspace's provider. It reserves and
+//! counts every request in the session's meter, and tells of it in the session's log.
+//!
+//! It knows no process: it keeps a door that somebody opens.
+
+mod body;
+mod exchange;
+mod refusal;
+mod routes;
+mod serve;
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
+
+use membrane_agent::{
+    meter::{Exceeded, Meter},
+    model::ModelClient,
+    sandbox::Door,
+};
+use membrane_proto::v1::{LimitKind, event_payload::Kind};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    credentials::{digest_of, new_secret},
+    db::NewEvent,
+    error::Error,
+    events::EventLog,
+    id::{SessionId, TurnId},
+    redaction::Redaction,
+    settings::Settings,
+};
+
+use refusal::Refusal;
+use serve::AtDoor;
+
+/// The port inside. Above those that the kernel gives to programs that ask for none.
+pub const PORT: u16 = 61_010;
+/// Requests that are worked on at the same time.
+const AT_ONCE: usize = 8;
+/// Requests of one turn, refused ones included.
+const PER_TURN: u32 = 1_000;
+
+/// What the broker of a turn is made of.
+#[derive(Debug)]
+pub struct Commission {
+    /// The session.
+    pub session: SessionId,
+    /// Its turn.
+    pub turn: TurnId,
+    /// The workspace's provider, with its key.
+    pub model: Arc<ModelClient>,
+    /// What the session may still use.
+    pub meter: Meter,
+    /// Which models may be asked.
+    pub settings: Settings,
+    /// Where requests are told of.
+    pub log: EventLog,
+    /// What masks them, and the token from now on.
+    pub redaction: Arc<Redaction>,
+}
+
+/// The broker of one turn.
+#[derive(Debug)]
+pub struct Broker {
+    commission: Commission,
+    token: SecretString,
+    digest: [u8; 32],
+    places: Arc<Semaphore>,
+    left: AtomicU32,
+    /// Limits that were told of.
+    told: Mutex<Vec<LimitKind>>,
+    closed: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Broker {
+    /// A broker with a token of its own.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the system has no randomness.
+    pub fn new(commission: Commission) -> Result<Arc<Self>, Error> {
+        let token = new_secret("mbi_")?;
+        let (digest, token) = (digest_of(&token), SecretString::from(token));
+        commission.redaction.add(&token);
+        Ok(Arc::new(Self {
+            commission,
+            digest,
+            token,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            left: AtomicU32::new(PER_TURN),
+            told: Mutex::default(),
+            closed: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// The way to this broker from inside.
+    #[must_use]
+    pub fn door(self: &Arc<Self>) -> Door {
+        Door {
+            port: PORT,
+            environment: self.environment(PORT),
+            keeper: Arc::new(AtDoor(self.clone())),
+        }
+    }
+
+    /// What programs inside find in their environment when the broker answers at this port.
+    #[must_use]
+    pub fn environment(&self, port: u16) -> Vec<(String, String)> {
+        let token = self.token.expose_secret();
+        [
+            ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{port}")),
+            // One of the two names that clients know: with both, they complain.
+            ("ANTHROPIC_API_KEY", token.to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// Ends every request and refuses new ones; returns when the last is counted and told of.
+    pub async fn close(&self) {
+        self.closed.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Whether this is the token of this turn, and the turn has not ended.
+    fn admits(&self, token: &str) -> bool {
+        !self.closed.is_cancelled() && digest_of(token) == self.digest
+    }
+
+    /// A place among the requests that are worked on, until it is dropped.
+    fn enter(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let take_one = |left: u32| left.checked_sub(1);
+        let left = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one);
+        if left.is_err() {
+            return Err(Refusal::forbidden(format!(
+                "Programs have made {PER_TURN} model requests in this turn, which is as many as they may."
+            )));
+        }
+        let place = self.places.clone().try_acquire_owned();
+        place.map_err(|_| Refusal::busy(AT_ONCE))
+    }
+
+    /// Refuses a model that is not on the workspace's list.
+    fn check_model(&self, model: &str) -> Result<(), Refusal> {
+        if self.commission.settings.allows_model(model) {
+            return Ok(());
+        }
+        Err(Refusal::forbidden(format!(
+            "This workspace does not allow the model {model:?}. It allows {}.",
+            self.commission.settings.allowed_models.join(", ")
+        )))
+    }
+
+    /// Tells of a limit that a program met, once.
+    async fn tell_of_limit(&self, exceeded: &Exceeded) {
+        {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.contains(&exceeded.kind) {
+                return;
+            }
+            told.push(exceeded.kind);
+        }
+        self.tell(Kind::LimitMet(exceeded.event(true))).await;
+    }
+
+    async fn tell(&self, kind: Kind) {
+        let Commission {
+            session,
+            turn,
+            log,
+            redaction,
+            ..
+        } = &self.commission;
+        let event = NewEvent::of_turn(*session, *turn, redaction.redactor().mask_kind(kind));
+        if let Err(error) = log.append(event).await {
+            tracing::error!(error.message = %error, session.id = %session, "a model request from inside could not be told of");
+        }
+    }
+}
