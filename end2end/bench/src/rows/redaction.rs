@@ -47,7 +47,11 @@ impl Part for Masking {
         }
         masks += stream.finish().matches(MASK).count();
         let figures = throughput(begun);
-        let wanted = if self.known.is_empty() { 0 } else { BYTES / (4 * PIECE) };
+        let wanted = if self.known.is_empty() {
+            0
+        } else {
+            BYTES / (4 * PIECE)
+        };
         ensure!(masks == wanted, "{masks} masks where {wanted} secrets are");
         Ok(figures)
     }
