@@ -50,10 +50,9 @@ const DEAR_FEATURES: [&str; 2] = ["context-1m", "fast-mode"];
 
 /// Refuses features of the API by which a request costs what is not counted.
 pub(super) fn check_features(headers: &HeaderMap) -> Result<(), Refusal> {
-    let asked = headers.get_all("anthropic-beta").iter();
     let dear = |feature: &&str| {
         let is_asked = |value: &HeaderValue| contains(value.as_bytes(), feature.as_bytes());
-        asked.clone().any(is_asked)
+        headers.get_all("anthropic-beta").iter().any(is_asked)
     };
     match DEAR_FEATURES.iter().find(|feature| dear(feature)) {
         None => Ok(()),
