@@ -428,3 +428,49 @@ fn an_earlier_page_names_only_what_it_changes() {
     assert!(changes.entries.contains(&Key::Tool("t".to_owned())));
     assert!(!changes.entries.contains(&Key::Block("b".to_owned())));
 }
+
+#[test]
+fn requests_of_programs_are_one_line_and_count() {
+    let request = |sequence, turn: &str, error| {
+        let kind = Kind::InsideRequest(pb::InsideRequest {
+            model: "a-model".to_owned(),
+            usage: Some(pb::Usage {
+                input_tokens: 10,
+                output_tokens: 5,
+                requests: 1,
+                cost_micro_usd: Some(20),
+                ..Default::default()
+            }),
+            error,
+            ..Default::default()
+        });
+        pb::Event {
+            sequence,
+            turn_id: turn.to_owned(),
+            payload: Some(pb::EventPayload {
+                kind: Some(kind),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    };
+    let failed = pb::ErrorDetail {
+        reason: "MODEL_OVERLOADED".to_owned(),
+        ..Default::default()
+    };
+    let mut transcript = Transcript::default();
+    transcript.event(request(1, "one", None));
+    transcript.event(request(2, "one", Some(failed)));
+    transcript.event(request(3, "two", None));
+    let lines: Vec<(i32, i32)> = transcript
+        .entries()
+        .iter()
+        .map(|entry| match &entry.body {
+            Body::Inside(inside) => (inside.requests, inside.failed),
+            other => panic!("not of a program: {other:?}"),
+        })
+        .collect();
+    assert_eq!(lines, [(2, 1), (1, 0)]);
+    let cost = transcript.cost_after(0);
+    assert_eq!((cost.requests, cost.tokens, cost.micro_usd), (3, 45, 60));
+}

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use http::{HeaderMap, HeaderValue};
 use membrane_agent::meter::RequestSize;
 use serde::{
     Deserialize, Deserializer,
@@ -41,6 +42,30 @@ const FIELDS: [&str; 18] = [
 /// Tools that a client runs itself begin like this; those without a type it has described itself.
 const CLIENT_TOOLS: [&str; 5] = ["custom", "bash_", "text_editor_", "computer_", "memory_"];
 
+/// With this at the end of a model's name, OpenRouter searches the web.
+const SEARCHING: &str = ":online";
+
+/// Features of the API for which other prices hold than those in the table.
+const DEAR_FEATURES: [&str; 2] = ["context-1m", "fast-mode"];
+
+/// Refuses features of the API by which a request costs what is not counted.
+pub(super) fn check_features(headers: &HeaderMap) -> Result<(), Refusal> {
+    let dear = |feature: &&str| {
+        let is_asked = |value: &HeaderValue| contains(value.as_bytes(), feature.as_bytes());
+        headers.get_all("anthropic-beta").iter().any(is_asked)
+    };
+    match DEAR_FEATURES.iter().find(|feature| dear(feature)) {
+        None => Ok(()),
+        Some(feature) => Err(Refusal::invalid(format!(
+            "anthropic-beta: {feature} can't be used from inside the sandbox, since its prices are not known here."
+        ))),
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
 /// What counts of a request.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -71,6 +96,11 @@ impl Asked {
         let Some(model) = fields.get("model").and_then(Value::as_str) else {
             return Err(Refusal::invalid("model: must be a string."));
         };
+        if model.ends_with(SEARCHING) {
+            return Err(Refusal::forbidden(
+                "model: this one searches the web, which can't be used from inside the sandbox.",
+            ));
+        }
         Ok(Self {
             model: model.to_owned(),
             max_tokens: optional(fields, "max_tokens")?,
@@ -264,6 +294,7 @@ mod tests {
             r#"{{"role": "user", "content": [{{"type": "tool_result", "tool_use_id": "a", "content": [{image}]}}]}}"#
         );
         let table = [
+            r#"{"model": "a:online", "max_tokens": 1}"#.to_owned(),
             r#"{"model": "a", "mcp_servers": []}"#.to_owned(),
             r#"{"model": "a", "speed": "fast"}"#.to_owned(),
             r#"{"model": "a", "service_tier": "priority"}"#.to_owned(),
@@ -278,6 +309,19 @@ mod tests {
         for body in table {
             assert!(read(&body).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn features_with_other_prices_are_refused() {
+        let with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.append("anthropic-beta", HeaderValue::from_static("one-2025"));
+            headers.append("anthropic-beta", HeaderValue::from_static(value));
+            check_features(&headers)
+        };
+        assert!(with("interleaved-thinking-2025-05-14").is_ok());
+        assert!(with("a,context-1m-2025-08-07").is_err());
+        assert!(with("fast-mode-2026-02-01").is_err());
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use axum::{
     Json,
-    response::{IntoResponse, Response},
+    response::{AppendHeaders, IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use membrane_agent::{
     meter::Exceeded,
     model::{ModelError, ModelErrorReason, Refused},
@@ -18,7 +18,7 @@ const RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
     kind: String,
     message: String,
 }
@@ -27,7 +27,7 @@ impl Refusal {
     fn new(status: StatusCode, kind: &str, message: impl Into<String>) -> Self {
         Self {
             status,
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
             kind: kind.to_owned(),
             message: message.into(),
         }
@@ -80,17 +80,16 @@ impl Refusal {
     pub(super) fn busy(at_once: usize) -> Self {
         let message = format!("At most {at_once} requests are worked on at the same time.");
         let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
-        let headers = &mut refusal.headers;
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let retry = (header::RETRY_AFTER, HeaderValue::from_static("1"));
+        refusal.headers.push(retry);
         refusal
     }
 
     /// A limit of the session. Trying again does not help.
     pub(super) fn limit(exceeded: &Exceeded) -> Self {
         let mut refusal = Self::forbidden(format!("{}: {exceeded}", exceeded.reason()));
-        refusal
-            .headers
-            .insert(RETRY, HeaderValue::from_static("false"));
+        let retry = (RETRY, HeaderValue::from_static("false"));
+        refusal.headers.push(retry);
         refusal
     }
 
@@ -140,6 +139,6 @@ impl IntoResponse for Refusal {
             "type": "error",
             "error": { "type": self.kind, "message": self.message },
         });
-        (self.status, self.headers, Json(body)).into_response()
+        (self.status, AppendHeaders(self.headers), Json(body)).into_response()
     }
 }

@@ -17,7 +17,12 @@ use membrane_agent::model::Endpoint;
 use serde_json::{Value, json};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use super::{Broker, body::Asked, exchange::Exchange, refusal::Refusal};
+use super::{
+    Broker,
+    body::{Asked, check_features},
+    exchange::Exchange,
+    refusal::Refusal,
+};
 
 /// Longest body of a request in bytes: what the Messages API takes.
 const BODY_MAX: usize = 32 << 20;
@@ -111,6 +116,7 @@ async fn send_on(
     endpoint: Endpoint,
     place: OwnedSemaphorePermit,
 ) -> Result<Response, Refusal> {
+    check_features(&headers)?;
     desk.broker.check_model(&asked.model)?;
     let exchange = Exchange {
         broker: desk.broker,

@@ -38,6 +38,11 @@ pub fn SecretList() -> impl IntoView {
     view! {
         <section class="block" aria-labelledby="new-secret-heading">
             <h2 class="section-heading" id="new-secret-heading">"Store a secret"</h2>
+            <p class="field-hint">
+                "Secrets are yours alone. What is stored here is masked in all that agents say and print "
+                "in workspaces in which you may work. API tokens are in your " <a href="/account">"account"</a>
+                "."
+            </p>
             <NewSecret secrets />
         </section>
         <section class="block" aria-labelledby="secrets-heading">

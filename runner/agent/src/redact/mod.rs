@@ -139,11 +139,7 @@ impl Drop for Known {
 impl Found {
     /// What is found by whoever knows no secret any more.
     fn masked(masked: usize) -> Self {
-        let ranges = if masked > 0 {
-            vec![0..masked]
-        } else {
-            Vec::new()
-        };
+        let ranges = (masked > 0).then_some(0..masked).into_iter().collect();
         Self { ranges, settled: 0 }
     }
 }
