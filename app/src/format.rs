@@ -259,6 +259,7 @@ mod tests {
             cost(Cost {
                 micro_usd,
                 requests: 1,
+                tokens: 0,
                 tokens: 1,
                 incomplete,
             })

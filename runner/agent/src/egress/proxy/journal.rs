@@ -55,7 +55,8 @@ impl Journal {
             tool_call_id: self.tool_call_id.clone(),
             ..decision
         };
-        self.host.append(Kind::EgressDecision(decision)).await
+        self.host.append(Kind::EgressDecision(decision)).await?;
+        Ok(())
     }
 
     /// Stores the totals, if there were any connections.
