@@ -129,7 +129,10 @@ fn Delete(name: StoredValue<String>, secrets: Secrets, asked: Asked) -> impl Int
                 name: name.get_value(),
             };
             match api::secrets().delete_secret(request).await {
-                Ok(_) => secrets.refetch(),
+                Ok(_) => {
+                    asked.try_set(None);
+                    secrets.refetch();
+                }
                 Err(status) => {
                     error.try_set(Some(status.into()));
                 }
