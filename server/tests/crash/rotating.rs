@@ -15,7 +15,8 @@ use std::{
 
 use membrane_agent::redact::Redactor;
 use membrane_server::{
-    clock::Clock, config::Config, db::Database, id::UserId, secrets::NewSecret, server::Server,
+    alone::Alone, clock::Clock, config::Config, db::Database, id::UserId, secrets::NewSecret,
+    server::Server,
 };
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +52,15 @@ pub async fn rotate_again_and_again() {
         keys.insert(0, key(version));
         write(&config.master_key_file(), &keys);
         let refused = rotate(directory.path(), None);
-        assert!(!refused.0, "the server does not have the key yet");
+        assert!(
+            refused.1.contains("does not have the master key"),
+            "{refused:?}"
+        );
         reloader.reload().await.expect("read again");
+        let other = Alone::lock_rotation(directory.path()).expect("free");
+        let refused = rotate(directory.path(), None);
+        assert!(refused.1.contains("is running"), "{refused:?}");
+        drop(other);
         kills += kill_until_done(directory.path(), version).await;
         let used = server.app.database.master_versions().await.expect("read");
         assert_eq!(used.into_keys().collect::<Vec<_>>(), [version]);

@@ -11,7 +11,7 @@ use crate::{
 
 mod row;
 
-use row::SecretRow;
+use row::{Asked, SecretRow};
 
 /// Values of fewer bytes are not masked, as the server says of each; line breaks do not count.
 const MASKED_FROM: usize = 8;
@@ -22,13 +22,14 @@ type Secrets = Resource<api::Reply<pb::ListSecretsResponse>>;
 #[component]
 pub fn SecretList() -> impl IntoView {
     let secrets: Secrets = Resource::new(|| (), |()| api::load(list()));
+    let asked: Asked = RwSignal::new(None);
     let rows = move || {
         Suspend::new(async move {
             match secrets.await {
                 Ok(stored) if stored.0.secrets.is_empty() => view! { <Empty /> }.into_any(),
                 Ok(stored) => {
                     let rows = stored.0.secrets.into_iter();
-                    let rows = rows.map(|secret| view! { <SecretRow secret secrets /> });
+                    let rows = rows.map(|secret| view! { <SecretRow secret secrets asked /> });
                     view! { <ul class="tokens">{rows.collect_view()}</ul> }.into_any()
                 }
                 Err(error) => view! { <p>{error.message}</p> }.into_any(),

@@ -13,28 +13,32 @@ use crate::{
     },
 };
 
-/// What is open below a secret.
+/// What can be open below a secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Nothing,
+pub(super) enum Ask {
     Rotate,
     Delete,
 }
 
+/// What is open, and below which secret: one thing in the whole list.
+pub(super) type Asked = RwSignal<Option<(Ask, String)>>;
+
 /// A secret of the list.
 #[component]
-pub(super) fn SecretRow(secret: pb::Secret, secrets: Secrets) -> impl IntoView {
-    let asked = RwSignal::new(Asked::Nothing);
+pub(super) fn SecretRow(secret: pb::Secret, secrets: Secrets, asked: Asked) -> impl IntoView {
     let name = StoredValue::new(secret.name.clone());
-    let toggle = move |what| {
-        asked.update(|asked| {
-            *asked = if *asked == what { Asked::Nothing } else { what };
-        });
+    let open = Memo::new(move |_| {
+        let asked = asked.get().filter(|(_, of)| *of == name.get_value());
+        asked.map(|(ask, _)| ask)
+    });
+    let toggle = move |ask| {
+        let is_open = open.get_untracked() == Some(ask);
+        asked.set((!is_open).then(|| (ask, name.get_value())));
     };
-    let below = move || match asked.get() {
-        Asked::Nothing => ().into_any(),
-        Asked::Rotate => view! { <Rotate name secrets asked /> }.into_any(),
-        Asked::Delete => view! { <Delete name secrets asked /> }.into_any(),
+    let below = move || match open.get() {
+        None => ().into_any(),
+        Some(Ask::Rotate) => view! { <Rotate name secrets asked /> }.into_any(),
+        Some(Ask::Delete) => view! { <Delete name secrets asked /> }.into_any(),
     };
     let unmasked = (!secret.redacted).then(|| {
         view! { <span class="tag">"too short to be masked"</span> }
@@ -50,24 +54,26 @@ pub(super) fn SecretRow(secret: pb::Secret, secrets: Secrets) -> impl IntoView {
                 </span>
             </span>
             {unmasked}
-            <button
-                type="button"
-                class="button small"
-                aria-label=format!("Rotate {}", secret.name)
-                aria-expanded=move || (asked.get() == Asked::Rotate).to_string()
-                on:click=move |_| toggle(Asked::Rotate)
-            >
-                "Rotate"
-            </button>
-            <button
-                type="button"
-                class="button small danger"
-                aria-label=format!("Delete {}", secret.name)
-                aria-expanded=move || (asked.get() == Asked::Delete).to_string()
-                on:click=move |_| toggle(Asked::Delete)
-            >
-                "Delete"
-            </button>
+            <span class="secret-actions">
+                <button
+                    type="button"
+                    class="button small"
+                    aria-label=format!("Rotate {}", secret.name)
+                    aria-expanded=move || (open.get() == Some(Ask::Rotate)).to_string()
+                    on:click=move |_| toggle(Ask::Rotate)
+                >
+                    "Rotate"
+                </button>
+                <button
+                    type="button"
+                    class="button small danger"
+                    aria-label=format!("Delete {}", secret.name)
+                    aria-expanded=move || (open.get() == Some(Ask::Delete)).to_string()
+                    on:click=move |_| toggle(Ask::Delete)
+                >
+                    "Delete"
+                </button>
+            </span>
             {below}
         </li>
     }
@@ -75,7 +81,7 @@ pub(super) fn SecretRow(secret: pb::Secret, secrets: Secrets) -> impl IntoView {
 }
 
 #[component]
-fn Rotate(name: StoredValue<String>, secrets: Secrets, asked: RwSignal<Asked>) -> impl IntoView {
+fn Rotate(name: StoredValue<String>, secrets: Secrets, asked: Asked) -> impl IntoView {
     let value = RwSignal::new(String::new());
     let error = RwSignal::new(None::<ApiError>);
     let submit = move |event: SubmitEvent| {
@@ -89,7 +95,7 @@ fn Rotate(name: StoredValue<String>, secrets: Secrets, asked: RwSignal<Asked>) -
         spawn_local(async move {
             match api::secrets().rotate_secret(request).await {
                 Ok(_) => {
-                    asked.try_set(Asked::Nothing);
+                    asked.try_set(None);
                     secrets.refetch();
                 }
                 Err(status) => {
@@ -103,7 +109,7 @@ fn Rotate(name: StoredValue<String>, secrets: Secrets, asked: RwSignal<Asked>) -
             <ValueField id="rotated-value" value />
             <div class="secret-actions">
                 <button type="submit" class="button primary small">"Store the new value"</button>
-                <button type="button" class="button small" on:click=move |_| asked.set(Asked::Nothing)>
+                <button type="button" class="button small" on:click=move |_| asked.set(None)>
                     "Cancel"
                 </button>
             </div>
@@ -114,7 +120,7 @@ fn Rotate(name: StoredValue<String>, secrets: Secrets, asked: RwSignal<Asked>) -
 }
 
 #[component]
-fn Delete(name: StoredValue<String>, secrets: Secrets, asked: RwSignal<Asked>) -> impl IntoView {
+fn Delete(name: StoredValue<String>, secrets: Secrets, asked: Asked) -> impl IntoView {
     let error = RwSignal::new(None::<ApiError>);
     let delete = move |_| {
         error.set(None);
@@ -123,7 +129,10 @@ fn Delete(name: StoredValue<String>, secrets: Secrets, asked: RwSignal<Asked>) -
                 name: name.get_value(),
             };
             match api::secrets().delete_secret(request).await {
-                Ok(_) => secrets.refetch(),
+                Ok(_) => {
+                    asked.try_set(None);
+                    secrets.refetch();
+                }
                 Err(status) => {
                     error.try_set(Some(status.into()));
                 }
@@ -138,7 +147,7 @@ fn Delete(name: StoredValue<String>, secrets: Secrets, asked: RwSignal<Asked>) -
             </p>
             <div class="secret-actions">
                 <button type="button" class="button danger small" on:click=delete>"Really delete"</button>
-                <button type="button" class="button small" on:click=move |_| asked.set(Asked::Nothing)>
+                <button type="button" class="button small" on:click=move |_| asked.set(None)>
                     "Keep it"
                 </button>
             </div>

@@ -24,7 +24,12 @@ pub(super) fn of(secret: &str) -> Vec<Form> {
     if length(secret) < MIN_SECRET_BYTES {
         return forms;
     }
-    let mut add = |form: String| forms.push(without_breaks(form));
+    let mut add = |form: String| {
+        let form = without_breaks(form);
+        if form.len() >= MIN_SECRET_BYTES {
+            forms.push(form);
+        }
+    };
     encoded(secret.as_bytes(), &mut add);
     escaped(secret, &mut add);
     let lines = secret.lines().map(str::trim);

@@ -21,11 +21,13 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 mod event;
+mod filter;
 mod forms;
 mod patterns;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unbroken;
 
 pub use stream::Stream;
 

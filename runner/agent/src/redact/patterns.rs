@@ -8,11 +8,16 @@ use aho_corasick::{
     nfa::contiguous::NFA,
 };
 
-use super::forms::{Form, is_break};
+use super::{
+    filter::{Filter, HEAD},
+    forms::Form,
+    unbroken::Unbroken,
+};
 
 /// What is searched for. Holds the forms in the clear for as long as it lives.
 pub(super) struct Patterns {
     automaton: NFA,
+    filter: Filter,
     start: StateID,
     /// How many bytes of a form have been seen in a state.
     depths: Vec<u32>,
@@ -27,7 +32,8 @@ pub(super) struct Found {
 }
 
 impl Patterns {
-    /// The automaton of these forms; `None` when there are none, or more than it can hold.
+    /// The automaton of these forms, each at least as long as what the filter looks at; `None` when
+    /// there are none, or more than it can hold.
     pub fn new(forms: &[Form]) -> Option<Self> {
         if forms.is_empty() {
             return None;
@@ -39,6 +45,7 @@ impl Patterns {
         let start = automaton.start_state(Anchored::No).ok()?;
         let mut patterns = Self {
             automaton,
+            filter: Filter::new(forms.iter().map(|form| &form[..])),
             start,
             depths: Vec::new(),
         };
@@ -63,26 +70,42 @@ impl Patterns {
 
     /// Searches. The first `masked` bytes are known to belong to something that is to be masked.
     pub fn search(&self, bytes: &[u8], masked: usize) -> Found {
+        let text = Unbroken::of(bytes);
         let mut ranges = Vec::new();
         if masked > 0 {
             ranges.push(0..masked);
         }
         let mut state = self.start;
-        for (index, byte) in bytes.iter().enumerate() {
-            if is_break(*byte) {
-                continue;
-            }
-            state = self.automaton.next_state(Anchored::No, state, *byte);
-            if self.automaton.is_special(state) && self.automaton.is_match(state) {
-                let end = index + 1;
-                merge(&mut ranges, back(bytes, end, self.longest(state))..end);
+        let mut from = 0;
+        while from < text.bytes.len() {
+            // What has no room for a head any more may be the beginning of one.
+            let tail = text.bytes.len().saturating_sub(HEAD - 1).max(from);
+            from = self
+                .filter
+                .next(&text.bytes, from)
+                .unwrap_or(tail)
+                .min(tail);
+            let least = from + HEAD;
+            for index in from..text.bytes.len() {
+                state = self
+                    .automaton
+                    .next_state(Anchored::No, state, text.bytes[index]);
+                from = index + 1;
+                if self.automaton.is_special(state) && self.automaton.is_match(state) {
+                    let begin = from.saturating_sub(self.longest(state));
+                    merge(&mut ranges, text.place(begin)..text.place(index) + 1);
+                }
+                if state == self.start && from >= least {
+                    break;
+                }
             }
         }
-        let depth = self.depths.get(state.as_usize()).copied().unwrap_or(0);
-        Found {
-            ranges,
-            settled: back(bytes, bytes.len(), depth as usize),
-        }
+        let depth = self.depths.get(state.as_usize()).copied().unwrap_or(0) as usize;
+        let settled = match depth {
+            0 => bytes.len(),
+            depth => text.place(text.bytes.len().saturating_sub(depth)),
+        };
+        Found { ranges, settled }
     }
 
     fn longest(&self, state: StateID) -> usize {
@@ -93,19 +116,6 @@ impl Patterns {
             .max()
             .unwrap_or(0)
     }
-}
-
-/// Where the last so many bytes before `end` begin, line breaks not counted.
-fn back(bytes: &[u8], end: usize, count: usize) -> usize {
-    if count == 0 {
-        return end;
-    }
-    let counted = bytes[..end]
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, byte)| !is_break(**byte));
-    counted.map(|(index, _)| index).nth(count - 1).unwrap_or(0)
 }
 
 /// Adds a range that ends last, together with those that it overlaps.

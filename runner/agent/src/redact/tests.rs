@@ -167,6 +167,27 @@ fn too_short_secrets_are_left_alone() {
 }
 
 #[test]
+fn a_line_of_breaks_is_no_line() {
+    let secret = format!("abcdefgh\nx{}y", "\r".repeat(20));
+    let (redactor, _known) = redactor(&[&secret]);
+    assert_eq!(redactor.mask(&format!("<{secret}>")), format!("<{MASK}>"));
+    assert_eq!(redactor.mask("xy"), "xy");
+}
+
+#[test]
+fn a_secret_is_found_wherever_it_stands() {
+    let (redactor, _known) = redactor(&["abcdefgh"]);
+    for before in 0..40 {
+        for after in 0..20 {
+            let (before, after) = ("abc\n".repeat(before), "defgh".repeat(after));
+            let text = format!("{before}abcd\nefgh{after}");
+            let masked = redactor.mask(&text).into_owned();
+            assert_eq!(masked, format!("{before}{MASK}{after}"));
+        }
+    }
+}
+
+#[test]
 fn every_cut_in_two_is_masked_like_the_whole() {
     let (redactor, _known) = redactor(&[SECRET]);
     for (name, spelling) in spellings() {
