@@ -38,7 +38,19 @@ pub fn EgressLine(
     .into_any()
 }
 
-/// The button, for who may change settings; what has come of it, for all.
+/// Where a refused host stands for who looks at it.
+#[derive(Clone, Copy, PartialEq)]
+enum Standing {
+    /// Not known yet, or not theirs to change.
+    Refused,
+    /// They may allow it.
+    Allowable,
+    /// It is on the list by now.
+    Listed,
+}
+
+/// The button, for who may change settings; what has come of it, for all. Known once the page lives:
+/// within what is waited for while a page is rendered, nothing can be waited for once more.
 #[component]
 fn Allow(
     /// The host as a list names it.
@@ -46,69 +58,75 @@ fn Allow(
 ) -> impl IntoView {
     let place = expect_context::<Place>();
     let pattern = StoredValue::new(pattern);
+    let standing = RwSignal::new(Standing::Refused);
     let busy = RwSignal::new(false);
     let error = RwSignal::new(None::<ApiError>);
+    Effect::new(move || {
+        if let Some(Some(Ok(workspace))) = place.workspace.get() {
+            standing.set(pattern.with_value(|pattern| standing_of(&workspace.0, pattern)));
+        }
+    });
     let allow = move |_| {
-        let Some(workspace_id) = place.workspace_id.get_untracked() else {
+        let Some(Some(Ok(workspace))) = place.workspace.get_untracked() else {
             return;
         };
         busy.set(true);
         error.set(None);
         spawn_local(async move {
-            let allowed = allow(workspace_id, pattern.get_value()).await;
+            let allowed = allow(workspace.0, pattern.get_value()).await;
             busy.try_set(false);
-            match allowed {
-                Ok(()) => place.workspace.refetch(),
-                Err(problem) => drop(error.try_set(Some(problem))),
-            }
+            error.try_set(allowed.err());
+            // Also when somebody else has changed it meanwhile.
+            place.workspace.refetch();
         });
     };
-    let state = move || {
-        Suspend::new(async move {
-            let workspace = place.workspace.await?.ok()?.0;
-            let settings = workspace.settings.clone().unwrap_or_default();
-            let hosts = settings.egress.as_ref().map(|policy| &policy.hosts);
-            if hosts.is_some_and(|hosts| pattern.with_value(|pattern| hosts.contains(pattern))) {
-                let words = "It is on the list now, and reached from the next message on.";
-                return Some(view! { <p class="quiet" role="status">{words}</p> }.into_any());
-            }
-            let may = workspace.role() != pb::Role::Viewer;
-            let useful = egress::mode_in(&settings) == EgressMode::Listed;
-            (may && useful).then(|| {
-                view! {
-                    <button
-                        type="button"
-                        class="button small needs-script"
-                        disabled=move || busy.get()
-                        on:click=allow
-                    >
-                        <Glyph icon=Icon::Plus />
-                        "Allow this host"
-                    </button>
-                }
-                .into_any()
-            })
-        })
+    let shown = move || match standing.get() {
+        Standing::Refused => ().into_any(),
+        Standing::Listed => view! {
+            <p class="quiet" role="status">
+                "It is on the list now, and reached from the next message on."
+            </p>
+        }
+        .into_any(),
+        Standing::Allowable => view! {
+            <button
+                type="button"
+                class="button small"
+                disabled=move || busy.get()
+                on:click=allow
+            >
+                <Glyph icon=Icon::Plus />
+                "Allow this host"
+            </button>
+        }
+        .into_any(),
     };
     view! {
-        <Transition>{state}</Transition>
+        {shown}
         <InlineProblem error />
     }
     .into_any()
 }
 
-/// Adds a host to the workspace's list, as it is now.
-async fn allow(workspace_id: String, pattern: String) -> Result<(), ApiError> {
-    let request = pb::GetWorkspaceRequest { workspace_id };
-    let answer = api::workspaces().get_workspace(request).await?.into_inner();
-    let workspace = answer.workspace.ok_or_else(ApiError::incomplete)?;
+fn standing_of(workspace: &pb::Workspace, pattern: &String) -> Standing {
+    let settings = workspace.settings.clone().unwrap_or_default();
+    let listed = egress::mode_in(&settings) == EgressMode::Listed;
+    let hosts = settings.egress.unwrap_or_default().hosts;
+    if listed && hosts.contains(pattern) {
+        return Standing::Listed;
+    }
+    if listed && workspace.role() != pb::Role::Viewer {
+        return Standing::Allowable;
+    }
+    Standing::Refused
+}
+
+/// Adds a host to the workspace's list, unless it has changed meanwhile.
+async fn allow(workspace: pb::Workspace, pattern: String) -> Result<(), ApiError> {
     let mut policy = workspace
         .settings
         .and_then(|settings| settings.egress)
         .unwrap_or_default();
-    if policy.hosts.contains(&pattern) {
-        return Ok(());
-    }
     policy.hosts.push(pattern);
     let request = pb::UpdateWorkspaceRequest {
         workspace: Some(pb::Workspace {

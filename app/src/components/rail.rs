@@ -201,9 +201,10 @@ fn RailFoot() -> impl IntoView {
                     match place.me.await {
                         Ok(me) => {
                             let name = me.0.user.clone().unwrap_or_default().name;
+                            let workspace = place.workspace.await.and_then(Result::ok);
                             view! {
                                 <SandboxLine me=me.0 />
-                                <NetworkLine />
+                                {workspace.map(|workspace| view! { <NetworkLine workspace=workspace.0 /> })}
                                 <AccountLink name />
                             }
                                 .into_any()

@@ -2,10 +2,10 @@
 //! agent is not, or can't be, contained.
 
 use leptos::prelude::*;
-use membrane_proto::v1::{GetMeResponse, SandboxState};
+use membrane_proto::v1::{self as pb, GetMeResponse, SandboxState};
 
 use super::icon::{Glyph, Icon};
-use crate::{context::Place, egress};
+use crate::egress;
 
 /// The line in the rail.
 #[component]
@@ -28,24 +28,21 @@ pub fn SandboxLine(
     .into_any()
 }
 
-/// What the commands of the workspace's agents may reach, beside what contains them.
+/// What the commands of a workspace's agents may reach, beside what contains them.
 #[component]
-pub fn NetworkLine() -> impl IntoView {
-    let place = expect_context::<Place>();
-    let line = move || {
-        Suspend::new(async move {
-            let workspace = place.workspace.await?.ok()?.0;
-            let words = egress::in_words(&workspace.settings.unwrap_or_default());
-            let href = format!("/workspaces/{}/activity", workspace.id);
-            Some(view! {
-                <a class="status-line" href=href>
-                    <Glyph icon=Icon::Globe />
-                    {words}
-                </a>
-            })
-        })
-    };
-    view! { <Transition>{line}</Transition> }.into_any()
+pub fn NetworkLine(
+    /// The workspace.
+    workspace: pb::Workspace,
+) -> impl IntoView {
+    let words = egress::in_words(&workspace.settings.unwrap_or_default());
+    let href = format!("/workspaces/{}/activity", workspace.id);
+    view! {
+        <a class="status-line" href=href>
+            <Glyph icon=Icon::Globe />
+            {words}
+        </a>
+    }
+    .into_any()
 }
 
 /// The bar over every page; nothing when the sandbox is enforced.

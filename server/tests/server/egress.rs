@@ -6,6 +6,7 @@ use membrane_proto::v1::{
     self as proto, ActivityFilter, EgressMode, EgressPolicy, EgressVerdict, activity_entry,
     event_payload::Kind,
 };
+use membrane_server::db::NewEvent;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -336,4 +337,51 @@ async fn a_session_that_is_deleted_takes_its_activity_along() {
         .await
         .expect("deleted");
     assert_eq!(activity(&user, request).await.entries, []);
+}
+
+/// What a command was ended for, without what it printed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_the_sandbox_is_part_of_the_activity() {
+    let server = TestServer::start().await;
+    let user = server.user("user").await;
+    let workspace = user.new_workspace().await;
+    let session = user.new_session(&workspace).await;
+    for exceeded in ["", "200 MiB of memory"] {
+        let command = proto::CommandDetail {
+            exceeded_limit: exceeded.to_owned(),
+            ..Default::default()
+        };
+        let result = proto::ToolResult {
+            tool_call_id: "call_1".to_owned(),
+            is_error: true,
+            detail: Some(proto::tool_result::Detail::Command(command)),
+            ..Default::default()
+        };
+        let event = NewEvent {
+            stream: format!("sessions/{session}"),
+            turn_id: String::new(),
+            payload: proto::EventPayload {
+                kind: Some(Kind::ToolResult(result)),
+                ..Default::default()
+            },
+        };
+        server.app.log.append(event).await.expect("stored");
+    }
+    let limits = activity(
+        &user,
+        proto::ListActivityRequest {
+            workspace_id: workspace,
+            filter: ActivityFilter::Limits.into(),
+            ..Default::default()
+        },
+    )
+    .await;
+    let expected = proto::SandboxLimit {
+        tool_call_id: "call_1".to_owned(),
+        limit: "200 MiB of memory".to_owned(),
+    };
+    assert_eq!(limits.entries.len(), 1);
+    let kind = limits.entries[0].kind.clone();
+    assert_eq!(kind, Some(activity_entry::Kind::SandboxLimit(expected)));
+    assert_eq!(limits.entries[0].sequence, 2);
 }

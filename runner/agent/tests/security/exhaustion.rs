@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use membrane_agent::sandbox::{Guard, Limits};
+use membrane_proto::v1::tool_result::Detail;
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::support::Scene;
@@ -24,6 +26,17 @@ async fn ended(command: &str) -> String {
     let scene = Scene::limited(small(), &[]);
     let said = timeout(TIME_MAX, scene.bash(command)).await;
     said.unwrap_or_else(|_| panic!("it went on: {command}"))
+}
+
+/// The result names the limit as well, for who does not read sentences.
+#[tokio::test]
+async fn a_result_names_the_limit() {
+    let scene = Scene::limited(small(), &[]);
+    let output = scene.call("Bash", json!({ "command": MEMORY })).await;
+    let Some(Detail::Command(command)) = output.detail else {
+        panic!("not a command: {output:?}");
+    };
+    assert_eq!(command.exceeded_limit, "200 MiB of memory");
 }
 
 /// Takes 300 MiB, and would say so after a while.
