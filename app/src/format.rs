@@ -259,7 +259,6 @@ mod tests {
             cost(Cost {
                 micro_usd,
                 requests: 1,
-                tokens: 0,
                 tokens: 1,
                 incomplete,
             })
