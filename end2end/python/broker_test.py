@@ -11,7 +11,7 @@ import uuid
 
 import wire
 from server import Server
-from work import new_session, turn
+from work import events_until, new_session, send
 
 KEY = f"canary-{uuid.uuid4().hex}"
 PROGRAM = '''
@@ -91,7 +91,9 @@ class Broker(unittest.TestCase):
     def test_the_official_client_works_and_is_bounded(self):
         session = new_session(self.client, self.workspace())
         program = f"cat > ask.py <<'PROGRAM'{PROGRAM}PROGRAM\n{sys.prefix}/bin/python ask.py"
-        events = turn(self.client, session, "!bash <<SCRIPT", program, "SCRIPT")
+        sent = send(self.client, session, "!bash <<SCRIPT", program, "SCRIPT")
+        # A machine that is busy takes its time to load the client.
+        events = events_until(self.client, session, "turn_ended", sent.sequence, timeout=180)
         result = [e.payload.tool_result for e in events if wire.kind(e) == "tool_result"][0]
         printed = result.content[0].text
         self.assertFalse(result.is_error, printed)
