@@ -86,11 +86,10 @@ impl Patterns {
                 .unwrap_or(tail)
                 .min(tail);
             let least = from + HEAD;
-            for index in from..text.bytes.len() {
-                state = self
-                    .automaton
-                    .next_state(Anchored::No, state, text.bytes[index]);
-                from = index + 1;
+            while let Some(&byte) = text.bytes.get(from) {
+                state = self.automaton.next_state(Anchored::No, state, byte);
+                let index = from;
+                from += 1;
                 if self.automaton.is_special(state) && self.automaton.is_match(state) {
                     let begin = from.saturating_sub(self.longest(state));
                     merge(&mut ranges, text.place(begin)..text.place(index) + 1);

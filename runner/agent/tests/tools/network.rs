@@ -80,7 +80,7 @@ pub async fn run() {
         .await;
     }
     let dialled = dialled.lock().expect("a lock").clone();
-    println!("{}", serde_json::to_string(&dialled).expect("addresses"));
+    serde_json::to_writer(std::io::stdout(), &dialled).expect("addresses are said");
 }
 
 async fn record(listener: TcpListener, dialled: Dialled) {
