@@ -117,11 +117,11 @@ async fn end(bench: &Bench, events: JoinHandle<Vec<Kind>>) -> Vec<Kind> {
 }
 
 fn totals(events: &[Kind]) -> Vec<&EgressTotals> {
-    let totals = |kind| match kind {
-        &Kind::EgressTotals(ref totals) => Some(totals),
+    let totals = events.iter().filter_map(|kind| match kind {
+        Kind::EgressTotals(totals) => Some(totals),
         _ => None,
-    };
-    events.iter().filter_map(totals).collect()
+    });
+    totals.collect()
 }
 
 #[tokio::test]

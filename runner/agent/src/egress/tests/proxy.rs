@@ -124,11 +124,11 @@ async fn read_head(stream: &mut TcpStream) -> String {
 }
 
 fn decisions(events: &[Kind]) -> Vec<&EgressDecision> {
-    let decision = |kind| match kind {
-        &Kind::EgressDecision(ref decision) => Some(decision),
+    let decisions = events.iter().filter_map(|kind| match kind {
+        Kind::EgressDecision(decision) => Some(decision),
         _ => None,
-    };
-    events.iter().filter_map(decision).collect()
+    });
+    decisions.collect()
 }
 
 fn totals(events: &[Kind]) -> &EgressTotals {
