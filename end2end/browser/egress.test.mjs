@@ -7,7 +7,6 @@ import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 
 import { openBrowser, openPage } from './browser.mjs';
-import { look, looks } from './look.mjs';
 import { Server, endAll } from './server.mjs';
 import { SessionView } from './session_view.mjs';
 
@@ -115,31 +114,4 @@ test('what may be reached is chosen in plain words', async () => {
     mode: 'EGRESS_MODE_LISTED', presets: ['python'], hosts: ['example.com', '*.example.org:8443'],
   });
   await view.close();
-});
-
-test('every view of it is sound, large and small, light and dark', async () => {
-  const workspace = await newWorkspace('Many ways', listed);
-  const id = await server.newSession(workspace);
-  const long = `${'a-very-long-label.'.repeat(8)}example.com`;
-  await server.send(id, `!bash for host in one.example ${long}; do curl -sS http://$host/; done; curl -sS http://127.1/`);
-  await server.turnEnds(id);
-  const empty = await newWorkspace('Empty');
-  const views = {
-    activity: `/workspaces/${workspace}/activity`,
-    'activity-none': `/workspaces/${workspace}/activity?show=limits&host=a.example`,
-    'activity-empty': `/workspaces/${empty}/activity`,
-    'session-refused': `/workspaces/${workspace}/sessions/${id}`,
-    'settings-network': `/workspaces/${workspace}/settings#network`,
-  };
-  const problems = [];
-  for (const { name: on, ...options } of looks) {
-    const view = await openPage(browser, server, options);
-    for (const [name, path] of Object.entries(views)) {
-      await view.open(server.url + path);
-      if (name === 'session-refused') await view.page.locator('.egress-line button').nth(1).waitFor();
-      problems.push(...await look(view.page, `${name}-${on}`));
-    }
-    await view.close();
-  }
-  assert.deepEqual(problems, []);
 });

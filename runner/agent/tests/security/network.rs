@@ -218,7 +218,7 @@ async fn a_door_is_one_sandboxs_own() {
     let outside = Outside::new().await;
     let here = format!("127.0.0.1:{}", outside.address.port());
     let guard = EgressGuard::new(vec!["127.0.0.1".parse().expect("a rule")]);
-    open(&with, guard, listed(&[here.clone()]));
+    open(&with, guard, listed(std::slice::from_ref(&here)));
     let holding = with.bash("touch begun; until [ -e done ]; do sleep 0.05; done");
     let trying = async {
         while !with.files().join("begun").exists() {

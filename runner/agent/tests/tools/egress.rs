@@ -117,8 +117,7 @@ async fn end(bench: &Bench, events: JoinHandle<Vec<Kind>>) -> Vec<Kind> {
 }
 
 fn totals(events: &[Kind]) -> Vec<&EgressTotals> {
-    let events = events.iter();
-    let totals = events.filter_map(|kind| match kind {
+    let totals = events.iter().filter_map(|kind| match kind {
         Kind::EgressTotals(totals) => Some(totals),
         _ => None,
     });

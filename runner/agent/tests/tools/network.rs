@@ -3,6 +3,7 @@
 //! connections arrived.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
@@ -80,7 +81,8 @@ pub async fn run() {
         .await;
     }
     let dialled = dialled.lock().expect("a lock").clone();
-    serde_json::to_writer(std::io::stdout(), &dialled).expect("addresses are said");
+    let said = serde_json::to_vec(&dialled).expect("addresses");
+    std::io::stdout().write_all(&said).expect("a reader");
 }
 
 async fn record(listener: TcpListener, dialled: Dialled) {

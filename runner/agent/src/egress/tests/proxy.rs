@@ -124,8 +124,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
 }
 
 fn decisions(events: &[Kind]) -> Vec<&EgressDecision> {
-    let events = events.iter();
-    let decisions = events.filter_map(|kind| match kind {
+    let decisions = events.iter().filter_map(|kind| match kind {
         Kind::EgressDecision(decision) => Some(decision),
         _ => None,
     });
