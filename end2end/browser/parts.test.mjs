@@ -35,8 +35,14 @@ async function noting(view) {
     const [, name] = /^\/pkg\/\w+\/(.+)$/.exec(new URL(request.url).pathname) ?? [];
     if (name) names.set(requestId, name);
   });
+  // What an answer takes is its head at first, and in the end the whole. The budget is of files.
+  const heads = new Map();
+  devtools.on('Network.responseReceived', ({ requestId, response }) => {
+    heads.set(requestId, response.encodedDataLength);
+  });
   devtools.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
-    if (names.has(requestId)) fetched.set(names.get(requestId), encodedDataLength);
+    const size = encodedDataLength - (heads.get(requestId) ?? 0);
+    if (names.has(requestId)) fetched.set(names.get(requestId), size);
   });
   return fetched;
 }
