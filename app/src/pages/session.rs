@@ -82,8 +82,14 @@ fn SessionView(loaded: Loaded, workspace: pb::Workspace) -> impl IntoView {
             view! { <Problem error lost /> }
         })
     };
+    // A server asks for the title when the view that said it may be gone.
+    let first = feed.session.with_untracked(title);
+    let title = move || {
+        let now = feed.session.try_with(title);
+        now.unwrap_or_else(|| first.clone())
+    };
     view! {
-        <Title text=move || feed.session.with(title) />
+        <Title text=title />
         <div class="session">
             <SessionHead feed demo />
             <TranscriptView feed />
