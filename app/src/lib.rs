@@ -30,6 +30,7 @@ mod renderer;
 pub mod search;
 mod stream;
 pub mod text;
+mod title;
 pub mod tool_input;
 pub mod transcript;
 mod unsaved;

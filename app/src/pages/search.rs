@@ -13,7 +13,7 @@ use crate::{
     },
     context::Place,
     search::Query,
-    text,
+    text, title,
 };
 
 /// The page. It lives on while the search changes.
@@ -61,12 +61,12 @@ pub fn SearchPage() -> impl IntoView {
 #[component]
 fn SearchView(search: Search) -> impl IntoView {
     search.follow_address();
-    let title = move || {
-        search.query.with(|query| match query.pattern.as_str() {
+    let title = title::lasting(move || {
+        search.query.try_with(|query| match query.pattern.as_str() {
             "" => "Search".to_owned(),
             pattern => format!("{} · Search", text::plain(pattern)),
         })
-    };
+    });
     view! {
         <Title text=title />
         <div class="search">

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{self, ApiError, Wire},
-    components::rail::title,
+    components::rail,
     components::{
         announcer::Announcer, composer::ComposerBox, problem::Problem, session_head::SessionHead,
         skeleton::Skeleton, todos::Todos, transcript_view::TranscriptView,
@@ -16,6 +16,7 @@ use crate::{
     context::{Place, SessionScope},
     live::Feed,
     stream::Stream,
+    title,
 };
 
 /// Number of events that a page begins with.
@@ -82,12 +83,7 @@ fn SessionView(loaded: Loaded, workspace: pb::Workspace) -> impl IntoView {
             view! { <Problem error lost /> }
         })
     };
-    // A server asks for the title when the view that said it may be gone.
-    let first = feed.session.with_untracked(title);
-    let title = move || {
-        let now = feed.session.try_with(title);
-        now.unwrap_or_else(|| first.clone())
-    };
+    let title = title::lasting(move || feed.session.try_with(rail::title));
     view! {
         <Title text=title />
         <div class="session">

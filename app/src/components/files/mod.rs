@@ -12,7 +12,7 @@ use self::{
 use super::problem::{InlineProblem, Problem};
 use crate::{
     files::{Files, Shown, dropped, uploads::Uploads, walk},
-    links, path, text,
+    links, path, text, title,
 };
 
 mod empty;
@@ -47,7 +47,7 @@ pub fn FilesView(
     show_arrived(files, uploads);
     files.follow();
     let over = RwSignal::new(false);
-    let title = move || files.shown.with(|shown| title(shown.path()));
+    let title = title::lasting(move || files.shown.try_with(|shown| name_of(shown.path())));
     view! {
         <Title text=title />
         <div
@@ -86,7 +86,7 @@ pub fn FilesView(
     .into_any()
 }
 
-fn title(path: &str) -> String {
+fn name_of(path: &str) -> String {
     match text::plain(path::name(path)) {
         name if name.is_empty() => "Files".to_owned(),
         name => name,
