@@ -100,6 +100,7 @@ async fn gather() {
 
 /// One stream from where tabs are to where it breaks or is not the right one any more.
 async fn watch(node: &Node, topics: &Topics, woken: &mut mpsc::Receiver<()>) -> Left {
+    let network = node.network();
     let opened = within(open(topics)).await;
     if let Err(left @ Left::Broken(_)) = opened {
         return left;
@@ -131,6 +132,8 @@ async fn watch(node: &Node, topics: &Topics, woken: &mut mpsc::Receiver<()>) -> 
                 };
             }
             Next::Nothing(None) => return Left::Broken(true),
+            // A stream of a network that is gone can look alive for long.
+            Next::Woken if node.network() != network => return Left::Broken(true),
             Next::Woken if browser::is_hidden() && is_stale(node) => return Left::Changed,
             Next::Woken if !changed && is_stale(node) => {
                 changed = true;

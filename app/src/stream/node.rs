@@ -56,6 +56,8 @@ pub struct Node {
     part: RefCell<Option<AbortHandle>>,
     /// Whether the page is put aside: frozen, or kept for a way back.
     aside: Cell<bool>,
+    /// How often the browser has said that its network went or came back.
+    network: Cell<u32>,
     connection: Connection,
 }
 
@@ -77,6 +79,7 @@ impl Node {
             lead: RefCell::default(),
             part: RefCell::default(),
             aside: Cell::new(false),
+            network: Cell::default(),
             connection,
         });
         node.mind_the_page();
@@ -305,6 +308,16 @@ impl Node {
         self.with_lead(|lead| lead.wake.try_send(()));
     }
 
+    /// How often the network has changed until now.
+    pub fn network(&self) -> u32 {
+        self.network.get()
+    }
+
+    fn network_changed(&self) {
+        self.network.set(self.network.get().wrapping_add(1));
+        self.wake();
+    }
+
     /// Listens to what happens to the page, for as long as it lives.
     fn mind_the_page(self: &Rc<Self>) {
         let on = |target: &web_sys::EventTarget, name: &str, act: fn(&Rc<Self>)| {
@@ -317,7 +330,8 @@ impl Node {
         };
         on(&window(), "pagehide", |tab| tab.put_aside());
         on(&window(), "pageshow", Self::come_back);
-        on(&window(), "online", |tab| tab.wake());
+        on(&window(), "online", |tab| tab.network_changed());
+        on(&window(), "offline", |tab| tab.network_changed());
         on(&document(), "freeze", |tab| tab.put_aside());
         on(&document(), "resume", Self::come_back);
         on(&document(), "visibilitychange", |tab| tab.seen());
