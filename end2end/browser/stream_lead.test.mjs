@@ -45,18 +45,19 @@ test('when the leading tab crashes in mid-turn the others go on', async () => {
   await view.close();
 });
 
-test('a tab that is frozen gives up the lead, and comes back', async () => {
+// Browsers freeze no page that is seen, and without a screen each is. So it is told that it will be.
+test('a tab that is to be frozen gives up the lead, and comes back', async () => {
   const { view, tabs, open } = await openTabs(browser, server, await sessionsOf(server, 2));
   const frozen = tabs.leader(open);
   const other = open.find((session) => session !== frozen);
-  const protocol = await view.context.newCDPSession(frozen.page);
-  await protocol.send('Page.setWebLifecycleState', { state: 'frozen' });
+  const tell = (event) => frozen.page.evaluate((name) => { document.dispatchEvent(new Event(name)); }, event);
+  await tell('freeze');
   await eventually('the other leads', () => tabs.open.size === 1 && tabs.leader([other]));
   await server.send(frozen.id(), '!say Said while it was frozen.');
   await server.turnEnds(frozen.id());
   await other.say('!say Said by the other.');
   await endsWell(other, server);
-  await protocol.send('Page.setWebLifecycleState', { state: 'active' });
+  await tell('resume');
   await endsWell(frozen, server);
   await live(frozen);
   assert.equal(tabs.open.size, 1);
@@ -65,7 +66,9 @@ test('a tab that is frozen gives up the lead, and comes back', async () => {
 test('without a network all tabs say so, and go on when it is back', async () => {
   const { view, tabs, open } = await openTabs(browser, server, await sessionsOf(server, 2));
   await view.context.setOffline(true);
-  await Promise.all(open.map(({ page }) => page.getByText('Offline', { exact: true }).waitFor({ timeout: 40_000 })));
+  await Promise.all(open.map(({ page }) => (
+    page.getByRole('navigation', { name: 'Console' }).getByText('Offline', { exact: true }).waitFor({ timeout: 40_000 })
+  )));
   for (const session of open) await server.send(session.id(), '!say Said meanwhile.');
   await Promise.all(open.map((session) => server.turnEnds(session.id())));
   await view.context.setOffline(false);

@@ -35,6 +35,8 @@ export class Tabs {
   async openSession({ workspace, id }, page) {
     const tab = page ?? await this.context.newPage();
     tab.setDefaultTimeout(60_000);
+    // Nothing tells how the requests of a closed tab ended.
+    tab.on('close', () => this.forget(tab));
     tab.on('pageerror', (error) => this.view.note(`page error: ${error.stack ?? error}`));
     await tab.goto(`${this.server.url}/workspaces/${workspace}/sessions/${id}`);
     // Not by frames: a tab that nobody sees draws none.
@@ -59,7 +61,7 @@ export class Tabs {
     });
   }
 
-  /** Forgets a tab that crashed: nothing tells how its requests ended. */
+  /** Forgets the requests of a tab that is gone. */
   forget(page) {
     for (const request of this.open) {
       if (request.frame().page() === page) this.open.delete(request);

@@ -91,8 +91,10 @@ want_packages_of_test() {
     want curl 'requests by shell scripts' has curl
     want fonts-dejavu-core 'text in that browser' a_font
     want git 'the list of tracked files, whose rules are checked' has git
+    want iproute2 'a network of a test of its own' has ip
     want jq 'their answers' has jq
     want python3 'clients of the API and of the scripted model' has python3
+    want python3-pip 'one of the programs that go out through the proxy' python3 -m pip --version
     want python3-venv 'packages for them, outside the system' python3 -c 'import ensurepip, venv'
     want unzip 'a second opinion on archives' has unzip
     want zip 'archives to import' has zip

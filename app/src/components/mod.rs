@@ -22,6 +22,7 @@ pub mod files;
 pub mod first_steps;
 pub mod found;
 pub mod frame;
+pub mod from_terminal;
 pub mod group_view;
 pub mod header;
 pub mod icon;

@@ -8,6 +8,7 @@ use membrane_proto::v1 as pb;
 use crate::{
     api::{self, ApiError},
     components::{
+        from_terminal::FromTerminal,
         header::Header,
         icon::{Glyph, Icon},
         problem::Problem,
@@ -122,15 +123,10 @@ fn empty() -> impl IntoView {
                     "Create your first workspace"
                 </A>
             </p>
-            <p class="quiet">"The same from a terminal, with an API token from your account page:"</p>
-            <pre class="command" tabindex="0">
-                <code>
-                    "buf curl --protocol grpc --http2-prior-knowledge \\\n  \
-                     -H 'authorization: Bearer <your-token>' \\\n  \
-                     -d '{\"name\": \"my-project\"}' \\\n  \
-                     http://127.0.0.1:3000/membrane.v1.WorkspaceService/CreateWorkspace"
-                </code>
-            </pre>
+            <FromTerminal
+                method="WorkspaceService/CreateWorkspace"
+                request="{\"name\": \"my-project\"}"
+            />
         </section>
     }
     .into_any()

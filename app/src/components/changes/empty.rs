@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use crate::components::icon::{Glyph, Icon};
+use crate::components::{
+    from_terminal::FromTerminal,
+    icon::{Glyph, Icon},
+};
 
 /// Teaches what a change set is.
 #[component]
@@ -10,12 +13,7 @@ pub fn NoChangeSets(
     /// The workspace.
     workspace_id: String,
 ) -> impl IntoView {
-    let command = format!(
-        "buf curl --protocol grpc --http2-prior-knowledge \\\n  \
-         -H 'authorization: Bearer <your-token>' \\\n  \
-         -d '{{\"workspace_id\": \"{workspace_id}\"}}' \\\n  \
-         http://127.0.0.1:3000/membrane.v1.ChangeService/ListChangeSets"
-    );
+    let request = format!("{{\"workspace_id\": \"{workspace_id}\"}}");
     view! {
         <section class="empty">
             <span class="empty-icon"><Glyph icon=Icon::Changes /></span>
@@ -31,10 +29,7 @@ pub fn NoChangeSets(
                     "Start a session"
                 </a>
             </p>
-            <p class="quiet">"The same from a terminal, with an API token from your account page:"</p>
-            <pre class="command" tabindex="0">
-                <code>{command}</code>
-            </pre>
+            <FromTerminal method="ChangeService/ListChangeSets" request />
         </section>
     }
     .into_any()

@@ -3,7 +3,10 @@
 use leptos::prelude::*;
 
 use crate::{
-    components::icon::{Glyph, Icon},
+    components::{
+        from_terminal::FromTerminal,
+        icon::{Glyph, Icon},
+    },
     files::Files,
 };
 
@@ -20,8 +23,7 @@ pub fn Empty(
     };
     let path = crate::path::join(&place, "notes.md").replace('\\', "\\\\");
     let request = files.workspace_id.with_value(|id| {
-        let request = serde_json::json!({ "workspaceId": id, "path": path, "content": "SGVsbG8K" });
-        request.to_string().replace('\'', "'\\''")
+        serde_json::json!({ "workspaceId": id, "path": path, "content": "SGVsbG8K" }).to_string()
     });
     view! {
         <section class="empty">
@@ -32,15 +34,7 @@ pub fn Empty(
                 "what they write appears here. Drop files or whole folders on this page, make a new "
                 "file, or ask an agent for one."
             </p>
-            <p class="quiet">"The same from a terminal, with an API token from your account page:"</p>
-            <pre class="command" tabindex="0">
-                <code>
-                    "buf curl --protocol grpc --http2-prior-knowledge \\\n  \
-                     -H 'authorization: Bearer <your-token>' \\\n  \
-                     -d '" {request} "' \\\n  \
-                     http://127.0.0.1:3000/membrane.v1.FileService/WriteFile"
-                </code>
-            </pre>
+            <FromTerminal method="FileService/WriteFile" request />
         </section>
     }
     .into_any()

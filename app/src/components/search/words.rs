@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::{Progress, Search};
 use crate::{
     components::{
+        from_terminal::FromTerminal,
         icon::{Glyph, Icon},
         problem::InlineProblem,
     },
@@ -137,15 +138,7 @@ fn empty(search: Search) -> AnyView {
                 "workspace, " <kbd>"/"</kbd> " leads here; " <kbd>"j"</kbd> " and " <kbd>"k"</kbd>
                 " walk through what was found, " <kbd>"Enter"</kbd> " opens the file at the line."
             </p>
-            <p class="quiet">"The same from a terminal, with an API token from your account page:"</p>
-            <pre class="command" tabindex="0">
-                <code>
-                    "buf curl --protocol grpc --http2-prior-knowledge \\\n  \
-                     -H 'authorization: Bearer <your-token>' \\\n  \
-                     -d '" {request} "' \\\n  \
-                     http://127.0.0.1:3000/membrane.v1.FileService/SearchFiles"
-                </code>
-            </pre>
+            <FromTerminal method="FileService/SearchFiles" request />
         </section>
     }
     .into_any()

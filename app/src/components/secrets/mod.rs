@@ -3,7 +3,7 @@
 use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 use membrane_proto::v1 as pb;
 
-use super::{field::Field, problem::InlineProblem};
+use super::{field::Field, from_terminal::FromTerminal, problem::InlineProblem};
 use crate::{
     api::{self, ApiError},
     browser,
@@ -172,15 +172,10 @@ fn Empty() -> impl IntoView {
                 "encrypted with a key of your own. Where an agent says or prints one, in any of the "
                 "usual encodings, people, the model and the server's log see [redacted]."
             </p>
-            <p class="quiet">"The same from a terminal, with an API token from your account page:"</p>
-            <pre class="command" tabindex="0">
-                <code>
-                    "buf curl --protocol grpc --http2-prior-knowledge \\\n  \
-                     -H 'authorization: Bearer <your-token>' \\\n  \
-                     -d '{\"name\": \"registry-token\", \"value\": \"<your-secret>\"}' \\\n  \
-                     http://127.0.0.1:3000/membrane.v1.SecretService/CreateSecret"
-                </code>
-            </pre>
+            <FromTerminal
+                method="SecretService/CreateSecret"
+                request="{\"name\": \"registry-token\", \"value\": \"<your-secret>\"}"
+            />
         </div>
     }
     .into_any()
