@@ -220,6 +220,9 @@ fn ahead_of_all() {
 }
 
 fn ahead_of_link(link: &web_sys::Element) {
+    if browser::is_offline() {
+        return;
+    }
     let address = link.get_attribute("href").unwrap_or_default();
     let path = address.split(['?', '#']).next().unwrap_or_default();
     if let Some(lazy) = Lazy::at(path) {

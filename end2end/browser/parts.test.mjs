@@ -41,7 +41,8 @@ async function noting(view) {
     heads.set(requestId, response.encodedDataLength);
   });
   devtools.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
-    const size = encodedDataLength - (heads.get(requestId) ?? 0);
+    // What comes from the browser's own cache takes nothing, and has the head that it had.
+    const size = Math.max(0, encodedDataLength - (heads.get(requestId) ?? 0));
     if (names.has(requestId)) fetched.set(names.get(requestId), size);
   });
   return fetched;
