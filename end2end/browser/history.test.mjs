@@ -125,8 +125,11 @@ test('what a reader looks at stays where it is while older history comes in', as
   });
   for (let turns = 0; turns < 40 && page_ < 3; turns += 1) {
     await page.evaluate(() => { document.querySelector('.scroller').scrollTop -= 600; });
-    await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
-    const before = await look(page);
+    // Where nothing was drawn yet there is nothing that could jump.
+    const before = await eventually('something is in sight', async () => {
+      const sight = await look(page);
+      return sight.first && sight;
+    });
     await page.waitForTimeout(150);
     const now = await look(page);
     const [id, top] = before.first;
