@@ -9,13 +9,14 @@ use membrane_agent::{
     egress::EgressGuard,
     meter::{Limits, Meter},
     model::{ModelClient, ModelConfig, Provider},
+    redact::Redactor,
     sandbox::OpenDoor,
 };
 use membrane_server::{
     broker::{Broker, Commission},
     clock::Clock,
     config::Config,
-    id::{SessionId, TurnId},
+    id::{SessionId, TurnId, WorkspaceId},
     server::Server,
     settings::Settings as WorkspaceSettings,
 };
@@ -96,8 +97,13 @@ impl Way {
         let directory = tempfile::tempdir_in(&settings.data)?;
         let port = TcpListener::bind("127.0.0.1:0").await?;
         let config = Config::for_directory(directory.path(), port.local_addr()?)?;
-        let server = Server::start(config, Clock::system()).await?;
+        let server = Server::start(config, Clock::system(), Redactor::default()).await?;
         let log = server.app.log.clone();
+        let redaction = server
+            .app
+            .redactions
+            .in_workspace(WorkspaceId::new())
+            .await?;
         let stop = CancellationToken::new();
         let mut keeping = JoinSet::new();
         let ended = stop.clone();
@@ -115,6 +121,7 @@ impl Way {
             meter: Meter::new(Limits::default(), Default::default()),
             settings: WorkspaceSettings::default(),
             log,
+            redaction,
         })?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let environment = broker.environment(listener.local_addr()?.port());
