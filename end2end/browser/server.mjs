@@ -148,9 +148,9 @@ export class Server {
 
 /** The scripted model as a provider that asks for a key. */
 export class ScriptedModel {
-  static async start(key) {
+  static async start(key, scenario = 'demo') {
     const model = new ScriptedModel();
-    const args = ['--scenario', 'demo', '--key', key];
+    const args = ['--scenario', scenario, '--key', key];
     model.process = spawn(required('E2E_SCRIPTED'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = await once(model.process.stdout, 'data');
     model.url = line.toString().trim();
