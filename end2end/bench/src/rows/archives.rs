@@ -43,9 +43,10 @@ impl Place {
         })
     }
 
-    /// The archive and an empty directory to unpack it into.
+    /// The archive and an empty directory to unpack it into. Info-ZIP adds the ending to a name
+    /// that has none.
     fn fresh(&self) -> anyhow::Result<(PathBuf, PathBuf)> {
-        let archive = self.directory.path().join("archive");
+        let archive = self.directory.path().join("archive.zip");
         let unpacked = self.directory.path().join("unpacked");
         if unpacked.exists() {
             fs::remove_dir_all(&unpacked)?;
