@@ -4,8 +4,9 @@
 use crate::error::ArchiveError;
 use crate::limits::Limits;
 use crate::ordered::Ordered;
+use crate::store::{Manifest, Store};
 use crate::summary::Summary;
-use crate::walk::{Bounded, Visitor, walk};
+use crate::walk::{Bounded, Visitor, walk, walk_manifest};
 use cap_std::fs::Dir;
 use std::io::{self, Cursor, Seek, Write};
 use std::{mem, thread};
@@ -37,6 +38,30 @@ const PIECES: usize = 3;
 /// When the tree breaks a limit or changes while it is read, or reading or writing fails; what was
 /// written until then is not an archive.
 pub fn export_zip(source: &Dir, out: impl Write, limits: &Limits) -> Result<Summary, ArchiveError> {
+    export(out, limits, |export| walk(source, None, limits, export))
+}
+
+/// Writes what a manifest recorded and the store has, in the same way, in the order of the paths'
+/// bytes.
+///
+/// # Errors
+/// The same, and when the store lacks something.
+pub fn export_manifest(
+    store: &Store,
+    manifest: &Manifest,
+    out: impl Write,
+    limits: &Limits,
+) -> Result<Summary, ArchiveError> {
+    export(out, limits, |export| {
+        walk_manifest(store, manifest, limits, export)
+    })
+}
+
+fn export<W: Write>(
+    out: W,
+    limits: &Limits,
+    walk: impl FnOnce(&mut Export<W>) -> Result<Summary, ArchiveError>,
+) -> Result<Summary, ArchiveError> {
     thread::scope(|scope| {
         let batches = Ordered::start(scope, PIECES, || pack).map_err(ArchiveError::io(WRITING))?;
         let mut export = Export {
@@ -46,7 +71,7 @@ pub fn export_zip(source: &Dir, out: impl Write, limits: &Limits) -> Result<Summ
             batch_bytes: 0,
             batches,
         };
-        let summary = walk(source, None, limits, &mut export)?;
+        let summary = walk(&mut export)?;
         export.finish()?;
         Ok(summary)
     })

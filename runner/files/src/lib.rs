@@ -28,7 +28,7 @@ mod walk;
 
 pub use directory::import_directory;
 pub use error::{ArchiveError, EntryName, Fault};
-pub use export::export_zip;
+pub use export::{export_manifest, export_zip};
 pub use import::import_zip;
 pub use limits::Limits;
 pub use staging::{RESERVED_NAMES, Recovery, recover};

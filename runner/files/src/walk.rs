@@ -1,15 +1,18 @@
-//! Walking a local tree: handle by handle, never through a link.
+//! Walking a tree to put it into an archive: a local one handle by handle and never through a link,
+//! or a recorded one.
 
 use crate::error::{ArchiveError, EntryName};
 use crate::limits::Limits;
 use crate::link;
 use crate::path;
 use crate::staging::RESERVED_NAMES;
+use crate::store::{Manifest, Node, Store};
 use crate::summary::{DroppedKind, Summary};
 use crate::tree::{Claim, Tree};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
-use cap_std::fs::{Dir, File, FileTypeExt, Metadata, MetadataExt, OpenOptions};
+use cap_std::fs::{Dir, FileTypeExt, Metadata, MetadataExt, OpenOptions};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read, Take};
 use std::os::unix::ffi::OsStrExt;
 
@@ -43,22 +46,16 @@ pub(crate) fn walk(
         .map_err(ArchiveError::io(READING))?;
     let mut walk = Walk {
         except,
-        limits,
-        tree: Tree::new(limits),
-        visitor,
-        summary: Summary::default(),
+        found: Found::new(limits, visitor),
     };
     walk.children(source, "")?;
-    Ok(walk.summary)
+    Ok(walk.found.summary)
 }
 
 struct Walk<'a, V> {
     /// Device and inode of a directory that must not be met.
     except: Option<(u64, u64)>,
-    limits: &'a Limits,
-    tree: Tree,
-    visitor: &'a mut V,
-    summary: Summary,
+    found: Found<'a, V>,
 }
 
 impl<V: Visitor> Walk<'_, V> {
@@ -84,35 +81,26 @@ impl<V: Visitor> Walk<'_, V> {
 
     /// One more than can be accepted, so that a huge directory is refused without being listed.
     fn room(&self) -> usize {
-        usize::try_from(self.limits.max_entries).map_or(usize::MAX, |max| max.saturating_add(3))
+        let limit = self.found.limits.max_entries;
+        usize::try_from(limit).map_or(usize::MAX, |max| max.saturating_add(3))
     }
 
     fn child(&mut self, parent: &Dir, prefix: &str, name: &OsString) -> Result<(), ArchiveError> {
         let separator = if prefix.is_empty() { "" } else { "/" };
-        let Some(text) = name.to_str() else {
-            let shown = EntryName::new(name.as_bytes());
-            let path = format!("{prefix}{separator}{}", shown.as_str());
-            self.summary.drop_entry(&path, DroppedKind::Name);
+        let path = [prefix.as_bytes(), separator.as_bytes(), name.as_bytes()].concat();
+        let Some(path) = self.found.name(&path)? else {
             return Ok(());
         };
-        let path = format!("{prefix}{separator}{text}");
-        match path::check(&path, self.limits) {
-            Err(error) if error.fault() == crate::Fault::Content => {
-                self.summary.drop_entry(&path, DroppedKind::Name);
-                return Ok(());
-            }
-            checked => checked?,
-        }
         let metadata = parent
-            .symlink_metadata(text)
+            .symlink_metadata(name)
             .map_err(ArchiveError::io(READING))?;
-        self.entry(parent, text, &path, &metadata)
+        self.entry(parent, name, &path, &metadata)
     }
 
     fn entry(
         &mut self,
         parent: &Dir,
-        name: &str,
+        name: &OsString,
         path: &str,
         metadata: &Metadata,
     ) -> Result<(), ArchiveError> {
@@ -120,7 +108,9 @@ impl<V: Visitor> Walk<'_, V> {
         if kind.is_dir() {
             self.directory(parent, name, path, metadata)
         } else if kind.is_symlink() {
-            self.symlink(parent, name, path)
+            let target = parent.read_link_contents(name);
+            let target = target.map_err(ArchiveError::io(READING))?;
+            self.found.symlink(path, target.as_os_str().as_bytes())
         } else if kind.is_file() {
             self.file(parent, name, path)
         } else {
@@ -129,8 +119,8 @@ impl<V: Visitor> Walk<'_, V> {
                 kind if kind.is_socket() => DroppedKind::Socket,
                 _ => DroppedKind::Device,
             };
-            self.tree.insert(path, Claim::File)?;
-            self.summary.drop_entry(path, dropped);
+            self.found.tree.insert(path, Claim::File)?;
+            self.found.summary.drop_entry(path, dropped);
             Ok(())
         }
     }
@@ -138,25 +128,108 @@ impl<V: Visitor> Walk<'_, V> {
     fn directory(
         &mut self,
         parent: &Dir,
-        name: &str,
+        name: &OsString,
         path: &str,
         metadata: &Metadata,
     ) -> Result<(), ArchiveError> {
-        self.tree.insert(path, Claim::Directory)?;
         let opened = parent.open_dir_nofollow(name);
         let directory = opened.map_err(ArchiveError::io(READING))?;
         self.note_special_bits(path, metadata);
-        self.visitor.directory(path)?;
-        self.summary.directories += 1;
+        self.found.directory(path)?;
         self.children(&directory, path)
     }
 
-    fn symlink(&mut self, parent: &Dir, name: &str, path: &str) -> Result<(), ArchiveError> {
-        let target = parent
-            .read_link_contents(name)
-            .map_err(ArchiveError::io(READING))?;
+    fn file(&mut self, parent: &Dir, name: &OsString, path: &str) -> Result<(), ArchiveError> {
+        let (file, metadata) = open(parent, name).map_err(ArchiveError::io(READING))?;
+        self.note_special_bits(path, &metadata);
+        let executable = metadata.mode() & 0o100 != 0;
+        self.found
+            .file(path, executable, file.into_std(), metadata.len())
+    }
+
+    fn note_special_bits(&mut self, path: &str, metadata: &Metadata) {
+        if metadata.mode() & 0o7_000 != 0 {
+            let summary = &mut self.found.summary;
+            summary.drop_entry(path, DroppedKind::ModeBits);
+        }
+    }
+}
+
+/// Walks what a manifest recorded and the store has, in the order of paths' bytes.
+///
+/// # Errors
+/// When the tree breaks a limit or has twins, or the store fails.
+pub(crate) fn walk_manifest(
+    store: &Store,
+    manifest: &Manifest,
+    limits: &Limits,
+    visitor: &mut impl Visitor,
+) -> Result<Summary, ArchiveError> {
+    let mut found = Found::new(limits, visitor);
+    for entry in manifest.entries() {
+        let Some(path) = found.name(entry.path.as_bytes())? else {
+            continue;
+        };
+        match &entry.node {
+            Node::Directory => found.directory(&path)?,
+            Node::Symlink { target } => found.symlink(&path, target)?,
+            Node::File {
+                digest,
+                size,
+                executable,
+            } => {
+                let blob = store.get(digest).map_err(io::Error::other);
+                let blob = blob.map_err(ArchiveError::io(READING))?;
+                found.file(&path, *executable, blob.into(), *size)?;
+            }
+        }
+    }
+    Ok(found.summary)
+}
+
+/// What is found of a tree: checked, counted and handed on.
+struct Found<'a, V> {
+    limits: &'a Limits,
+    tree: Tree,
+    visitor: &'a mut V,
+    summary: Summary,
+}
+
+impl<'a, V: Visitor> Found<'a, V> {
+    fn new(limits: &'a Limits, visitor: &'a mut V) -> Self {
+        Self {
+            limits,
+            tree: Tree::new(limits),
+            visitor,
+            summary: Summary::default(),
+        }
+    }
+
+    /// A path as text; none if no archive may carry it, which is noted.
+    fn name(&mut self, path: &[u8]) -> Result<Option<String>, ArchiveError> {
+        let Ok(text) = std::str::from_utf8(path) else {
+            let shown = EntryName::new(path);
+            self.summary.drop_entry(shown.as_str(), DroppedKind::Name);
+            return Ok(None);
+        };
+        match path::check(text, self.limits) {
+            Err(error) if error.fault() == crate::Fault::Content => {
+                self.summary.drop_entry(text, DroppedKind::Name);
+                Ok(None)
+            }
+            checked => checked.map(|_| Some(text.to_owned())),
+        }
+    }
+
+    fn directory(&mut self, path: &str) -> Result<(), ArchiveError> {
+        self.tree.insert(path, Claim::Directory)?;
+        self.visitor.directory(path)?;
+        self.summary.directories += 1;
+        Ok(())
+    }
+
+    fn symlink(&mut self, path: &str, target: &[u8]) -> Result<(), ArchiveError> {
         self.tree.insert(path, Claim::Symlink)?;
-        let target = target.as_os_str().as_bytes();
         match link::check(path, target, self.limits.max_target_bytes) {
             Ok(target) => {
                 self.visitor.symlink(path, target)?;
@@ -167,16 +240,19 @@ impl<V: Visitor> Walk<'_, V> {
         Ok(())
     }
 
-    fn file(&mut self, parent: &Dir, name: &str, path: &str) -> Result<(), ArchiveError> {
+    fn file(
+        &mut self,
+        path: &str,
+        executable: bool,
+        file: File,
+        bytes: u64,
+    ) -> Result<(), ArchiveError> {
         self.tree.insert(path, Claim::File)?;
-        let (file, metadata) = open(parent, name).map_err(ArchiveError::io(READING))?;
-        self.note_special_bits(path, &metadata);
-        self.check(path, metadata.len())?;
+        self.check(path, bytes)?;
         let mut contents = Bounded {
-            file: file.take(metadata.len()),
+            file: file.take(bytes),
             read: 0,
         };
-        let executable = metadata.mode() & 0o100 != 0;
         self.visitor.file(path, executable, &mut contents)?;
         self.summary.files += 1;
         self.summary.total_bytes += contents.read;
@@ -202,16 +278,10 @@ impl<V: Visitor> Walk<'_, V> {
         }
         Ok(())
     }
-
-    fn note_special_bits(&mut self, path: &str, metadata: &Metadata) {
-        if metadata.mode() & 0o7_000 != 0 {
-            self.summary.drop_entry(path, DroppedKind::ModeBits);
-        }
-    }
 }
 
 /// Opens a regular file. What replaced it since it was listed is neither followed nor waited for.
-fn open(parent: &Dir, name: &str) -> io::Result<(File, Metadata)> {
+fn open(parent: &Dir, name: &OsString) -> io::Result<(cap_std::fs::File, Metadata)> {
     let mut options = OpenOptions::new();
     options.read(true).nonblock(true).follow(FollowSymlinks::No);
     let file = parent.open_with(name, &options)?;

@@ -16,6 +16,7 @@ mod change;
 mod copy;
 mod entry;
 mod error;
+mod exchange;
 mod list;
 mod measure;
 mod read;

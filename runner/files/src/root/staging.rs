@@ -2,7 +2,7 @@
 //! system, which no sandbox sees.
 
 use super::remove::remove;
-use super::{Result, Root, STAGING};
+use super::{Error, Result, Root, STAGING};
 use crate::staging::{move_up, names};
 use crate::tree_path::TreePath;
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
@@ -75,6 +75,18 @@ pub(super) fn fresh(mut make: impl FnMut(&str) -> io::Result<()>) -> io::Result<
 }
 
 impl Root {
+    /// Does something with an empty directory beside the tree, which then goes.
+    ///
+    /// # Errors
+    /// What `work` answers.
+    pub fn aside<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Dir) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let staged = Staged::new(self)?;
+        work(staged.directory())
+    }
+
     /// Finishes or removes what a process that died was making. To be called before the tree is
     /// used again, while nothing else uses it.
     ///
@@ -85,6 +97,7 @@ impl Root {
         for name in names(&staging)? {
             if let Ok(staged) = staging.open_dir_nofollow(&name) {
                 self.finish_placing(&staged)?;
+                self.finish_exchange(&staged)?;
             }
             remove(&staging, &name)?;
         }

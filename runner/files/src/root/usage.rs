@@ -1,7 +1,7 @@
 //! What a workspace's files take and may take, and whose turn it is to change them.
 
 use super::{Error, Result};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Bytes and entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +42,8 @@ pub struct Usage {
     changing: Mutex<()>,
     /// Held while the tree is measured.
     measuring: Mutex<()>,
+    /// Shared by those who change parts of the tree, held alone by who puts another in its place.
+    whole: RwLock<()>,
 }
 
 impl Usage {
@@ -53,6 +55,7 @@ impl Usage {
             used: Mutex::default(),
             changing: Mutex::default(),
             measuring: Mutex::default(),
+            whole: RwLock::default(),
         }
     }
 
@@ -77,6 +80,18 @@ impl Usage {
     pub fn measuring(&self) -> MutexGuard<'_, ()> {
         let turn = self.measuring.lock();
         turn.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the tree is nobody's alone, for whoever opens it to change parts of it: what a
+    /// [`super::Root`] holds is the tree that was there when it was opened.
+    pub fn in_part(&self) -> RwLockReadGuard<'_, ()> {
+        self.whole.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody changes parts of the tree. Needed to call [`super::Root::exchange`], from
+    /// before the tree is looked at.
+    pub fn as_a_whole(&self) -> RwLockWriteGuard<'_, ()> {
+        self.whole.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set(&self, used: Amount) {

@@ -143,9 +143,13 @@ impl Store {
         Ok(Some((digest, total)))
     }
 
-    /// Makes contents that are there count as new. What has the wrong size, which only a loss of
-    /// power leaves, counts as not being there.
-    fn touch(&self, digest: &Digest, bytes: u64) -> Result<bool, StoreError> {
+    /// Makes contents of so many bytes that are there count as new for [`crate::store::collect`],
+    /// and answers whether they are. What has another size, which otherwise only a loss of power
+    /// leaves, counts as not being there.
+    ///
+    /// # Errors
+    /// When that cannot be seen or written.
+    pub fn touch(&self, digest: &Digest, bytes: u64) -> Result<bool, StoreError> {
         let _putting = self.lock(FlockOperation::LockShared)?;
         let path = path(digest);
         match statat(&self.blobs, &path, AtFlags::SYMLINK_NOFOLLOW) {
@@ -244,6 +248,12 @@ impl Blob {
     #[expect(clippy::len_without_is_empty, reason = "it is the size of a file")]
     pub fn len(&self) -> u64 {
         self.bytes
+    }
+}
+
+impl From<Blob> for File {
+    fn from(blob: Blob) -> Self {
+        blob.file
     }
 }
 

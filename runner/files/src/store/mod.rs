@@ -3,7 +3,7 @@
 //! Contents are kept once, under the BLAKE3 digest of their bytes. A [`Manifest`] lists a tree and
 //! is kept as contents as well, so one [`Digest`] stands for a whole tree. [`scan`] makes a
 //! manifest and reads only files whose metadata changed since the last one; [`compare`] tells two
-//! manifests apart; [`restore_file`] puts back what was recorded; [`collect`] removes what no
+//! manifests apart; [`restore_file`] puts back what was recorded, [`build_tree`] a whole tree; [`collect`] removes what no
 //! manifest needs. A store belongs to one workspace and one tree, so that nothing is shared
 //! between workspaces, not even the knowledge that somebody else has a file.
 //!
@@ -12,6 +12,7 @@
 //! synced; [`Store::read`] and [`Store::load_manifest`] find what is damaged.
 
 mod blobs;
+mod build;
 mod cache;
 mod codec;
 mod collect;
@@ -24,6 +25,7 @@ mod restore;
 mod scan;
 
 pub use blobs::{Blob, Store};
+pub use build::{Near, build_tree};
 pub use cache::StatCache;
 pub use collect::{Collected, collect};
 pub use compare::{Change, ChangeKind, compare};

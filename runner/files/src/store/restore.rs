@@ -7,7 +7,7 @@ use crate::store::manifest::Node;
 use crate::tree_path::TreePath;
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, mkdirat, openat, renameat, statat, symlinkat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, renameat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -77,6 +77,18 @@ pub fn restore_file(
             digest, executable, ..
         } => place.file(store, digest, *executable),
     }
+}
+
+/// Gives a file a second name, at the same path of another tree on the same file system. What is
+/// there is not replaced.
+pub(super) fn link_file(from: &Dir, to: &Dir, path: &TreePath) -> Result<(), RestoreError> {
+    let (parent, name) = path.split().ok_or(RestoreError::Top)?;
+    let mut old = open_directory(from.as_fd(), OsStr::new(".")).map_err(failed(path))?;
+    for name in parent.names() {
+        old = open_directory(old.as_fd(), name).map_err(failed(path))?;
+    }
+    let new = make_directories(to, &parent, path)?;
+    linkat(&old, name, &new, name, AtFlags::empty()).map_err(failed(path))
 }
 
 /// Opens a directory name by name, through no link, making what is missing.

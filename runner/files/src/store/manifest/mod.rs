@@ -154,6 +154,16 @@ impl Manifest {
         false
     }
 
+    /// Names what is in the tree: equal for equal entries, whatever was skipped.
+    #[must_use]
+    pub fn tree_digest(&self) -> Digest {
+        let entries = Self {
+            entries: self.entries.clone(),
+            skipped: Vec::new(),
+        };
+        Digest::of(&entries.encode())
+    }
+
     /// Whether an entry lies beneath the path.
     pub(super) fn has_beneath(&self, path: &TreePath) -> bool {
         let first = [path.as_bytes(), b"/"].concat();

@@ -43,6 +43,11 @@ impl Home {
         self.directory.path().join("files").join(path)
     }
 
+    /// Where something beside the tree is on this machine.
+    pub fn beside(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
     fn put(&self, path: &str, text: &str) {
         self.root
             .write(&at(path), text.as_bytes(), &Condition::None)

@@ -3,11 +3,13 @@
 
 use super::{Home, at, id};
 use crate::raw::{file, zip};
+use crate::support::open;
 use membrane_files::Limits;
 use membrane_files::root::{Condition, Error};
+use membrane_files::store::{Entry, Manifest, Near, Node, Store, build_tree};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -132,12 +134,46 @@ const OPERATIONS: &[(&str, Operation)] = &[
             .unpack(Cursor::new(archive), &at("v/d"), &Limits::default())?;
         Ok(Vec::new())
     }),
+    ("build beside", |home, n| {
+        let contents = build(home, n).map_err(io::Error::other)?;
+        fs::remove_dir_all(home.beside(&n.to_string()))?;
+        Ok(contents)
+    }),
     ("measure", |home, _| {
         let sum = home.root.measure(membrane_files::root::Amount::default())?;
         assert!(sum.bytes < 1 << 20, "outside was counted");
         Ok(Vec::new())
     }),
 ];
+
+/// Builds a tree of which a file is linked from the one under attack, and answers what it is.
+fn build(home: &Home, n: usize) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    let (store, built) = (home.beside("store"), home.beside(&n.to_string()));
+    fs::create_dir_all(&store)?;
+    fs::create_dir(&built)?;
+    let store = Store::open(open(&store))?;
+    let entry = |path: &str, node| Entry {
+        path: at(path),
+        node,
+    };
+    let file = Node::File {
+        digest: store.put_bytes(b"inside")?,
+        size: 6,
+        executable: false,
+    };
+    let entries = vec![
+        entry("v", Node::Directory),
+        entry("v/d", Node::Directory),
+        entry("v/d/file", file),
+    ];
+    let manifest = Manifest::new(entries, Vec::new())?;
+    let near = Near {
+        tree: &open(&home.at("")),
+        manifest: &manifest,
+    };
+    build_tree(&store, &manifest, near, &open(&built))?;
+    Ok(fs::read(built.join("v/d/file"))?)
+}
 
 #[test]
 fn a_swapped_directory_leads_no_operation_outside() {
