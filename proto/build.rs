@@ -10,7 +10,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "membrane/v1/account.proto",
     "membrane/v1/activity.proto",
     "membrane/v1/change.proto",
@@ -20,6 +20,7 @@ const FILES: [&str; 10] = [
     "membrane/v1/preview.proto",
     "membrane/v1/secret.proto",
     "membrane/v1/session.proto",
+    "membrane/v1/snapshot.proto",
     "membrane/v1/workspace.proto",
 ];
 

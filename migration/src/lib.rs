@@ -8,6 +8,7 @@ mod m0001_spine;
 mod m0002_changes;
 mod m0003_egress;
 mod m0004_secrets;
+mod m0005_snapshots;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_changes::Migration),
             Box::new(m0003_egress::Migration),
             Box::new(m0004_secrets::Migration),
+            Box::new(m0005_snapshots::Migration),
         ]
     }
 }

@@ -56,6 +56,10 @@ id!(
     ChangeSetId
 );
 id!(
+    /// A snapshot.
+    SnapshotId
+);
+id!(
     /// A permission request.
     PermissionRequestId
 );

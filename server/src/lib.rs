@@ -26,6 +26,7 @@ pub mod secrets;
 pub mod server;
 pub mod sessions;
 pub mod settings;
+pub mod snapshots;
 pub mod time;
 pub mod uploads;
 pub mod vault;

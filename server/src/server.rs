@@ -35,6 +35,7 @@ use crate::{
     searches::Searches,
     secrets::Secrets,
     sessions::{self, Sessions},
+    snapshots::Snapshots,
     vault::Vault,
     web,
     workspaces::Places,
@@ -68,6 +69,8 @@ pub struct App {
     pub notices: Notices,
     /// What changes in them.
     pub changes: Changes,
+    /// Pictures of them.
+    pub snapshots: Snapshots,
     /// Previews of them.
     pub previews: Previews,
     /// Searches of them.
@@ -145,6 +148,12 @@ impl Server {
             watchers: Watchers::default(),
             stopping: CancellationToken::new(),
             config: Arc::new(config),
+            snapshots: Snapshots::new(
+                database.clone(),
+                changes.clone(),
+                files.clone(),
+                clock.clone(),
+            ),
             database,
             log,
             notices: Notices::open(),
@@ -192,6 +201,8 @@ impl Server {
                 .clone()
                 .keep_tidy(self.app.stopping.clone()),
         );
+        let snapshots = self.app.snapshots.clone();
+        tokio::spawn(snapshots.keep_tidy(self.app.stopping.clone()));
         let notices = self.app.notices.clone();
         tokio::spawn(notices.run(self.app.stopping.clone()));
         let ended = stop.clone();

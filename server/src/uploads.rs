@@ -1,6 +1,6 @@
 //! An archive on its way in: written to a temporary file off the async threads, and counted.
 
-use std::io::Write as _;
+use std::{fs::File, io::Write as _};
 
 use bytes::Bytes;
 use membrane_files::{Limits, Summary};
@@ -35,6 +35,12 @@ impl Receiving {
             size: 0,
             limit: Limits::default().max_archive_bytes,
         })
+    }
+
+    /// What has arrived, in a file that is read from its beginning.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.upload.file
     }
 
     /// Takes the next chunk.

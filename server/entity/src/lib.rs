@@ -16,6 +16,7 @@ pub mod permission_request;
 pub mod provider_key;
 pub mod request_id;
 pub mod session;
+pub mod snapshot;
 pub mod turn;
 pub mod user;
 pub mod user_secret;

@@ -66,6 +66,12 @@ pub enum Operation {
     SendUpload,
     /// Delete for good what is in the trash.
     EmptyTrash,
+    /// List, read and fetch snapshots.
+    ReadSnapshots,
+    /// Take, send, change and delete snapshots.
+    ManageSnapshots,
+    /// Make the files as they are in a snapshot.
+    RestoreSnapshot,
     /// Read sessions and their events.
     ReadSession,
     /// Create a session.
@@ -102,12 +108,15 @@ impl Operation {
             | Self::ReadActivity
             | Self::LeaveWorkspace
             | Self::ReadFiles
+            | Self::ReadSnapshots
             | Self::ReadSession => Need::Role(Role::Viewer),
             Self::UpdateWorkspace
             | Self::TestProvider
             | Self::ChangeFiles
             | Self::SendUpload
             | Self::EmptyTrash
+            | Self::ManageSnapshots
+            | Self::RestoreSnapshot
             | Self::CreateSession
             | Self::UpdateSession
             | Self::DeleteSession
@@ -134,6 +143,7 @@ impl Operation {
                 | Self::ReadWorkspace
                 | Self::ReadActivity
                 | Self::ReadFiles
+                | Self::ReadSnapshots
                 // Beginning and finishing it is written down, not each piece.
                 | Self::SendUpload
                 | Self::ReadSession

@@ -26,6 +26,10 @@ pub use discard::{Discard, Discarded};
 pub use record::{Recorded, Recording};
 pub use show::{Page, Scope};
 
+pub(crate) use delta::between_with;
+pub(crate) use record::skipped;
+pub(crate) use trees::{Tree, broken, named, refused};
+
 use peoples::Touched;
 
 /// Records and shows changes. Cheap to clone.

@@ -241,7 +241,8 @@ fn recorded(row: &change_set::Model) -> Recorded {
     }
 }
 
-fn skipped(manifest: &Manifest) -> Result<String, Error> {
+/// The first of the paths that a manifest left out, as a row has them.
+pub(crate) fn skipped(manifest: &Manifest) -> Result<String, Error> {
     let paths: Vec<String> = manifest
         .skipped()
         .iter()

@@ -12,11 +12,11 @@ use super::{
     delta::Delta,
     diff::{self, Standing},
     sensitive,
-    trees::{Tree, broken},
+    trees::{Tree, broken, named},
 };
 use crate::{
     error::Error,
-    id::{ChangeSetId, SessionId, WorkspaceId},
+    id::{ChangeSetId, SessionId, SnapshotId, WorkspaceId},
     page,
     uploads::blocking,
 };
@@ -34,6 +34,8 @@ pub enum Scope {
     Set(ChangeSetId),
     /// All turns of a session together.
     Session(SessionId),
+    /// From one snapshot to another, or to the files as they are now.
+    Snapshots(SnapshotId, Option<SnapshotId>),
 }
 
 /// Part of a list of changes.
@@ -41,6 +43,14 @@ pub enum Scope {
 pub struct Page {
     size: usize,
     after: Option<TreePath>,
+}
+
+/// The manifests that a scope compares, by their names.
+enum Sides {
+    /// Of small differences, the earliest first.
+    Parts(Vec<(String, String)>),
+    /// Of two whole trees; the second may be the files as they are now.
+    Whole(String, Option<String>),
 }
 
 /// What a scope holds.
@@ -178,15 +188,25 @@ impl Changes {
         scope: Scope,
         work: impl FnOnce(Shown) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let rows = self.rows(workspace, scope).await?;
+        let sides = self.sides(workspace, scope).await?;
         let changes = self.clone();
         blocking(move || {
             let tree = changes.tree(workspace)?;
-            let deltas: Vec<Delta> = rows
-                .iter()
-                .map(|row| tree.delta(&row.before_part, &row.after_part))
-                .collect::<Result<_, _>>()?;
-            let delta = Delta::together(deltas).map_err(broken)?;
+            let delta = match sides {
+                Sides::Parts(parts) => {
+                    let deltas = parts.iter().map(|(old, new)| tree.delta(old, new));
+                    let deltas = deltas.collect::<Result<Vec<_>, _>>()?;
+                    Delta::together(deltas).map_err(broken)?
+                }
+                Sides::Whole(before, after) => {
+                    let before = tree.manifest(&named(&before)?)?;
+                    let after = match after {
+                        Some(after) => tree.manifest(&named(&after)?)?,
+                        None => tree.record(changes.clock.now())?.1,
+                    };
+                    Delta::between(&before, &after).map_err(broken)?
+                }
+            };
             let changes = tree.changes(&delta)?;
             work(Shown {
                 tree,
@@ -197,21 +217,32 @@ impl Changes {
         .await
     }
 
-    async fn rows(
-        &self,
-        workspace: WorkspaceId,
-        scope: Scope,
-    ) -> Result<Vec<change_set::Model>, Error> {
+    async fn sides(&self, workspace: WorkspaceId, scope: Scope) -> Result<Sides, Error> {
         match scope {
             Scope::Set(id) => {
                 let row = self.database.change_set(workspace, id).await?;
-                Ok(vec![row.ok_or(Error::NotFound("change set"))?])
+                Ok(parts([row.ok_or(Error::NotFound("change set"))?]))
             }
             Scope::Session(id) => {
                 self.session_in(workspace, id).await?;
-                Ok(self.database.change_sets_of_session(workspace, id).await?)
+                let rows = self.database.change_sets_of_session(workspace, id).await?;
+                Ok(parts(rows))
+            }
+            Scope::Snapshots(before, after) => {
+                let before = self.snapshot_in(workspace, before).await?;
+                let after = match after {
+                    Some(after) => Some(self.snapshot_in(workspace, after).await?),
+                    None => None,
+                };
+                Ok(Sides::Whole(before, after))
             }
         }
+    }
+
+    /// The manifest of a snapshot of the workspace.
+    async fn snapshot_in(&self, workspace: WorkspaceId, id: SnapshotId) -> Result<String, Error> {
+        let row = self.database.snapshot(workspace, id).await?;
+        Ok(row.ok_or(Error::NotFound("snapshot"))?.manifest)
     }
 
     /// Makes sure that a session is one of the workspace.
@@ -225,6 +256,11 @@ impl Changes {
             _ => Err(Error::NotFound("session")),
         }
     }
+}
+
+fn parts(rows: impl IntoIterator<Item = change_set::Model>) -> Sides {
+    let rows = rows.into_iter();
+    Sides::Parts(rows.map(|row| (row.before_part, row.after_part)).collect())
 }
 
 impl Shown {

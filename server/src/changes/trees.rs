@@ -24,7 +24,7 @@ use crate::{clock::Millis, error::Error, id::WorkspaceId, time::system_time};
 const STORE: &str = "store";
 
 /// A workspace's tree and its store.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     /// What was.
     pub store: Store,
     /// What is.
@@ -33,7 +33,7 @@ pub(super) struct Tree {
 
 impl Changes {
     /// Opens a workspace's tree and store.
-    pub(super) fn tree(&self, workspace: WorkspaceId) -> Result<Tree, Error> {
+    pub(crate) fn tree(&self, workspace: WorkspaceId) -> Result<Tree, Error> {
         let place = self.places.place(workspace);
         let files = Dir::open_ambient_dir(&place.files, ambient_authority())?;
         let store = place.files.with_file_name(STORE);
@@ -46,7 +46,7 @@ impl Changes {
 
 impl Tree {
     /// Records the tree as it is.
-    pub(super) fn record(&self, now: Millis) -> Result<(Digest, Manifest), Error> {
+    pub(crate) fn record(&self, now: Millis) -> Result<(Digest, Manifest), Error> {
         let now = system_time(now);
         let mut index = self.store.read_index().map_err(broken)?;
         let options = ScanOptions::default();
@@ -57,7 +57,7 @@ impl Tree {
     }
 
     /// A recorded manifest.
-    pub(super) fn manifest(&self, digest: &Digest) -> Result<Manifest, Error> {
+    pub(crate) fn manifest(&self, digest: &Digest) -> Result<Manifest, Error> {
         self.store.load_manifest(digest).map_err(broken)
     }
 
@@ -135,7 +135,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// A digest as rows name it.
-pub(super) fn named(name: &str) -> Result<Digest, Error> {
+pub(crate) fn named(name: &str) -> Result<Digest, Error> {
     name.parse().map_err(broken)
 }
 
@@ -144,7 +144,8 @@ pub(super) fn as_path(path: &TreePath) -> &Path {
     Path::new(OsStr::from_bytes(path.as_bytes()))
 }
 
-fn refused(error: ScanError) -> Error {
+/// A scan's refusal as the server's error.
+pub(crate) fn refused(error: ScanError) -> Error {
     match error {
         ScanError::TooManyEntries { limit } => Error::Exhausted {
             reason: "TOO_MANY_FILES",
@@ -155,7 +156,7 @@ fn refused(error: ScanError) -> Error {
 }
 
 /// What should not happen, with its causes.
-pub(super) fn broken(error: impl std::error::Error + 'static) -> Error {
+pub(crate) fn broken(error: impl std::error::Error + 'static) -> Error {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

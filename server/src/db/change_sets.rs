@@ -126,7 +126,8 @@ impl Database {
             .await
     }
 
-    /// Every manifest that a workspace's change sets name, so that its contents are kept.
+    /// Every manifest that a workspace's change sets and snapshots name, so that its contents are
+    /// kept.
     ///
     /// # Errors
     /// The database's own.
@@ -144,7 +145,10 @@ impl Database {
         let named = rows
             .into_iter()
             .flat_map(|(before, after, old, new)| [Some(before), after, Some(old), Some(new)]);
-        Ok(named.flatten().filter(|name| !name.is_empty()).collect())
+        let named = named.flatten().filter(|name| !name.is_empty());
+        Ok(named
+            .chain(self.snapshot_manifests(workspace).await?)
+            .collect())
     }
 }
 

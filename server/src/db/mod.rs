@@ -24,6 +24,7 @@ mod members;
 mod permissions;
 mod requests;
 mod sessions;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod turns;

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use cap_std::fs::Dir;
 use membrane_files::{
     Limits, TreePath,
     root::{self, Amount, Quota, Root, Usage},
@@ -93,7 +94,41 @@ impl Files {
         work: impl FnOnce(&Root) -> Result<T, root::Error> + Send + 'static,
     ) -> Result<T, Error> {
         let files = self.clone();
-        blocking(move || Ok(work(&files.measured(id)?)?)).await
+        blocking(move || {
+            let usage = files.usage(id);
+            let _part = usage.in_part();
+            Ok(work(&files.measured(id)?)?)
+        })
+        .await
+    }
+
+    /// Does something with a workspace's whole tree while nobody changes a part of it through the
+    /// server. Blocks.
+    ///
+    /// # Errors
+    /// What `work` answers.
+    pub fn as_a_whole<T>(
+        &self,
+        id: WorkspaceId,
+        work: impl FnOnce(&Root) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let usage = self.usage(id);
+        let _alone = usage.as_a_whole();
+        let done = work(&self.measured(id)?);
+        usage.forget();
+        done
+    }
+
+    /// Does something with an empty directory beside a workspace's tree, which then goes. Blocks.
+    ///
+    /// # Errors
+    /// What `work` answers.
+    pub fn aside<T>(
+        &self,
+        id: WorkspaceId,
+        work: impl FnOnce(&Dir) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.root(id)?.aside(work)
     }
 
     /// A name for something that is deleted now.
@@ -176,7 +211,7 @@ pub fn parse_path(field: &str, text: &str) -> Result<TreePath, Error> {
 }
 
 /// What a directory may be to become an archive. On Linux, names may differ only by case.
-fn export_limits() -> Limits {
+pub(crate) fn export_limits() -> Limits {
     Limits {
         refuse_twins: false,
         ..Limits::default()

@@ -59,6 +59,22 @@ impl Files {
     /// # Errors
     /// [`Error::Exhausted`] when too many are made at the same time.
     pub fn export(&self, id: WorkspaceId, path: TreePath) -> Result<Chunks, Error> {
+        let files = self.clone();
+        self.archive(move |out| {
+            let root = files.root(id)?;
+            root.export(&path, out, &export_limits())?;
+            Ok(())
+        })
+    }
+
+    /// Makes an archive with `write`. An error in the middle ends it; so does dropping it.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] when too many are made at the same time.
+    pub fn archive(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Chunks, Error> {
         let Ok(turn) = self.exports.clone().try_acquire_owned() else {
             return Err(Error::Exhausted {
                 reason: "EXPORTS",
@@ -66,13 +82,8 @@ impl Files {
             });
         };
         let (sender, receiver) = mpsc::channel(WAITING);
-        let files = self.clone();
         spawn_blocking(move || {
-            let mut pieces = Pieces::new(sender.clone());
-            let exported = files
-                .root(id)
-                .and_then(|root| Ok(root.export(&path, &mut pieces, &export_limits())?));
-            if let Err(error) = exported {
+            if let Err(error) = write(&mut Pieces::new(sender.clone())) {
                 // Nobody is told when nobody is there.
                 let _ = sender.blocking_send(Err(error));
             }

@@ -14,7 +14,7 @@ use crate::{
     changes::{Discard, Page, Scope},
     error::Error,
     files::{CHUNK, parse_path},
-    id::{ChangeSetId, SessionId},
+    id::{ChangeSetId, SessionId, SnapshotId},
     page::{self, Keyset},
     server::App,
     time::timestamp,
@@ -229,6 +229,14 @@ fn scope(scope: Option<proto::ChangeScope>) -> Result<Scope, Error> {
     match scope.and_then(|scope| scope.of) {
         Some(Of::ChangeSetId(id)) => Ok(Scope::Set(ChangeSetId(decode::id(&id, "change set")?))),
         Some(Of::SessionId(id)) => Ok(Scope::Session(SessionId(decode::id(&id, "session")?))),
+        Some(Of::Snapshots(pair)) => {
+            let before = SnapshotId(decode::id(&pair.before_id, "snapshot")?);
+            let after = match pair.after_id.as_str() {
+                "" => None,
+                id => Some(SnapshotId(decode::id(id, "snapshot")?)),
+            };
+            Ok(Scope::Snapshots(before, after))
+        }
         None => Err(Error::invalid("scope", "is required")),
     }
 }

@@ -5,7 +5,8 @@ use membrane_proto::v1::{
     account_service_server::AccountServiceServer, activity_service_server::ActivityServiceServer,
     change_service_server::ChangeServiceServer, event_service_server::EventServiceServer,
     file_service_server::FileServiceServer, secret_service_server::SecretServiceServer,
-    session_service_server::SessionServiceServer, workspace_service_server::WorkspaceServiceServer,
+    session_service_server::SessionServiceServer, snapshot_service_server::SnapshotServiceServer,
+    workspace_service_server::WorkspaceServiceServer,
 };
 use tonic::{Request, Status, service::Routes};
 
@@ -25,7 +26,10 @@ mod event;
 mod file;
 mod secret;
 mod session;
+mod snapshot;
 mod workspace;
+
+pub use snapshot::new_snapshot;
 
 /// Largest request in bytes: a chunk of an upload is 1 MiB, a message 200,000 characters.
 const MAX_REQUEST: usize = 4 << 20;
@@ -63,6 +67,10 @@ pub fn routes(app: &App) -> Routes {
     .add_service(limited!(EventServiceServer, event::Service(app.clone())))
     .add_service(limited!(FileServiceServer, file::Service(app.clone())))
     .add_service(limited!(ChangeServiceServer, change::Service(app.clone())))
+    .add_service(limited!(
+        SnapshotServiceServer,
+        snapshot::Service(app.clone())
+    ))
 }
 
 impl App {

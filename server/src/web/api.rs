@@ -65,14 +65,16 @@ fn public_services() -> Router {
 }
 
 /// Names for the health service; the empty one is the server as a whole.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 10] = [
     "",
     "membrane.v1.AccountService",
     "membrane.v1.ActivityService",
     "membrane.v1.ChangeService",
     "membrane.v1.EventService",
     "membrane.v1.FileService",
+    "membrane.v1.SecretService",
     "membrane.v1.SessionService",
+    "membrane.v1.SnapshotService",
     "membrane.v1.WorkspaceService",
 ];
 

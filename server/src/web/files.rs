@@ -16,7 +16,7 @@ use super::Problem;
 use crate::{
     authz::Operation,
     error::Error,
-    files::{Download, parse_path},
+    files::{Chunks, Download, parse_path},
     id::WorkspaceId,
     server::App,
 };
@@ -78,20 +78,28 @@ pub async fn archive(
 ) -> Result<Response, Problem> {
     let workspace = permit(&app, &headers, &id).await?;
     let path = parse_path("path", &wanted.path)?;
-    let mut chunks = app.files.export(workspace, path.clone())?;
-    // A directory that can't be opened is told in the head of the answer.
-    let first = chunks.next().await.unwrap_or(Ok(bytes::Bytes::new()))?;
-    let chunks = once(async { Ok(first) }).chain(chunks);
+    let chunks = app.files.export(workspace, path.clone())?;
     let stem = if path.is_top() {
         "workspace".to_owned()
     } else {
         name(&path)
     };
+    Ok(send_archive(chunks, &format!("{stem}.zip")).await?)
+}
+
+/// Sends a zip archive to be saved under a name. What can't even be begun is told in the head of
+/// the answer.
+pub async fn send_archive(mut chunks: Chunks, name: &str) -> Result<Response, Error> {
+    let first = chunks.next().await.unwrap_or(Ok(bytes::Bytes::new()))?;
+    let chunks = once(async { Ok(first) }).chain(chunks);
     let mut response = Response::new(Body::from_stream(chunks));
     let answer = response.headers_mut();
     set(answer, header::CONTENT_TYPE, "application/zip");
-    let disposition = disposition("attachment", &format!("{stem}.zip"));
-    set(answer, header::CONTENT_DISPOSITION, &disposition);
+    set(
+        answer,
+        header::CONTENT_DISPOSITION,
+        &disposition("attachment", name),
+    );
     careful(answer);
     Ok(response)
 }

@@ -3,7 +3,7 @@
 
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 
@@ -19,19 +19,22 @@ mod import;
 mod log;
 mod problem;
 mod rpc;
+mod snapshots;
 
 pub use console::pages;
 pub use problem::Problem;
 
 /// Every plain HTTP route beside the console's pages and files: method and path. The authorisation
 /// matrix covers each of them.
-pub const ROUTES: [(&str, &str); 6] = [
+pub const ROUTES: [(&str, &str); 8] = [
     ("GET", "/health"),
     ("POST", "/auth/exchange"),
     ("POST", "/auth/sign-out"),
     ("POST", "/workspaces/import"),
     ("GET", "/workspaces/{id}/files/raw"),
     ("GET", "/workspaces/{id}/files/archive"),
+    ("PUT", "/workspaces/{id}/snapshots/archive"),
+    ("GET", "/workspaces/{id}/snapshots/{snapshot}/archive"),
 ];
 
 /// The whole of the port.
@@ -43,6 +46,14 @@ pub fn router(app: &App) -> Router {
         .route("/workspaces/import", post(import::import))
         .route("/workspaces/{id}/files/raw", get(files::raw))
         .route("/workspaces/{id}/files/archive", get(files::archive))
+        .route(
+            "/workspaces/{id}/snapshots/archive",
+            put(snapshots::receive),
+        )
+        .route(
+            "/workspaces/{id}/snapshots/{snapshot}/archive",
+            get(snapshots::archive),
+        )
         .layer(axum::extract::DefaultBodyLimit::disable())
         .fallback_service(console::router(app))
         .with_state(app.clone());

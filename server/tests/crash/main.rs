@@ -2,7 +2,7 @@
 //! was stored is there afterwards, without a gap, and the database is sound.
 //!
 //! Not an ordinary test, because the process to be killed is this program itself. Then the program
-//! that changes the master key is killed (`rotating`).
+//! that changes the master key is killed (`rotating`), and a server that restores (`restoring`).
 
 #![allow(
     clippy::disallowed_macros,
@@ -29,6 +29,7 @@ use membrane_server::{
 };
 use tokio_util::sync::CancellationToken;
 
+mod restoring;
 mod rotating;
 
 const KILLS: u64 = 200;
@@ -39,14 +40,20 @@ const SPREAD: u64 = 40;
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = env::args().collect();
-    match arguments.iter().position(|argument| argument == "write") {
-        Some(place) => write(Path::new(&arguments[place + 1])).await,
-        None => {
-            kill_again_and_again().await;
-            rotating::rotate_again_and_again().await;
-            println!("2 passed, 0 failed");
-        }
+    let child = |word: &str| {
+        let place = arguments.iter().position(|argument| argument == word)?;
+        arguments.get(place + 1..)
+    };
+    if let Some([directory, ..]) = child("write") {
+        return write(Path::new(directory)).await;
     }
+    if let Some(arguments) = child("restore") {
+        return restoring::restore(arguments).await;
+    }
+    kill_again_and_again().await;
+    rotating::rotate_again_and_again().await;
+    restoring::restore_again_and_again().await;
+    println!("3 passed, 0 failed");
 }
 
 async fn open(directory: &Path) -> Database {

@@ -79,7 +79,7 @@ pub async fn rotate_again_and_again() {
     );
 }
 
-fn config(directory: &Path) -> Config {
+pub fn config(directory: &Path) -> Config {
     let address = "127.0.0.1:0".parse().expect("an address");
     Config::for_directory(directory, address).expect("a configuration")
 }

@@ -8,6 +8,7 @@ use membrane_proto::v1::{
     activity_service_client::ActivityServiceClient, change_service_client::ChangeServiceClient,
     event_service_client::EventServiceClient, file_service_client::FileServiceClient,
     secret_service_client::SecretServiceClient, session_service_client::SessionServiceClient,
+    snapshot_service_client::SnapshotServiceClient,
     workspace_service_client::WorkspaceServiceClient,
 };
 use membrane_server::{
@@ -261,6 +262,10 @@ impl Caller {
 
     pub fn changes(&self) -> ChangeServiceClient<Intercepted> {
         ChangeServiceClient::new(self.service())
+    }
+
+    pub fn snapshots(&self) -> SnapshotServiceClient<Intercepted> {
+        SnapshotServiceClient::new(self.service())
     }
 
     pub fn events(&self) -> EventServiceClient<Intercepted> {

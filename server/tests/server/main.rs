@@ -21,6 +21,7 @@ mod providers;
 mod raw;
 mod searching;
 mod secrets;
+mod snapshots;
 mod starting;
 mod storing;
 mod turns;

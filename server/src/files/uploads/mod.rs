@@ -134,6 +134,8 @@ impl Files {
     pub async fn finish_upload(&self, id: WorkspaceId, upload: Uuid) -> Result<Finished, Error> {
         let files = self.clone();
         blocking(move || {
+            let usage = files.usage(id);
+            let _part = usage.in_part();
             let root = files.measured(id)?;
             let desk = files.desk(id);
             let open = desk.open(upload, files.clock.now())?;

@@ -25,6 +25,7 @@ mod files;
 mod routes;
 mod secrets;
 mod sessions;
+mod snapshots;
 mod workspaces;
 
 /// Who gets through, said independently of the server's own table.
@@ -58,6 +59,8 @@ struct Place {
     upload: String,
     /// What a turn changed.
     change_set: String,
+    /// A snapshot.
+    snapshot: String,
 }
 
 type Build = fn(&Place) -> Vec<Bytes>;
@@ -85,6 +88,7 @@ fn matrix() -> impl Iterator<Item = &'static Method> {
         sessions::METHODS,
         files::METHODS,
         changes::METHODS,
+        snapshots::METHODS,
     ];
     services.into_iter().flatten()
 }
@@ -183,9 +187,11 @@ async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
     let session = cast.owner.new_session(&workspace).await;
     let own = SessionId(session.parse().expect("an id"));
     let change_set = changes::furnish(server, id, own).await;
+    let snapshot = snapshots::furnish(server, id, cast.owner.id).await;
     Place {
         session,
         change_set,
+        snapshot,
         workspace,
         victim: victim.id.to_string(),
         token: token_of(server, caller).await,
@@ -302,6 +308,7 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
             trashed: place.trashed.clone(),
             upload: place.upload.clone(),
             change_set: place.change_set.clone(),
+            snapshot: place.snapshot.clone(),
         };
         let path = format!("/membrane.v1.{method}");
         let foreign = wire::call(stranger, &path, build(&place))

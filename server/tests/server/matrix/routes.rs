@@ -1,20 +1,48 @@
 //! F1 and F2 for plain HTTP routes that are about a workspace.
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use tonic::Code;
 use uuid::Uuid;
 
 use super::{Allowed, cast, expected, place};
 use crate::fixture::{Caller, TestServer};
 
-/// Path, who gets through, and a query that succeeds for them.
-const ROUTES: [(&str, Allowed, &str); 2] = [
-    ("/workspaces/{id}/files/raw", Allowed::Viewers, "path=file"),
-    ("/workspaces/{id}/files/archive", Allowed::Viewers, "path="),
+/// Method, path, who gets through, and a query that succeeds for them.
+const ROUTES: [(Method, &str, Allowed, &str); 4] = [
+    (
+        Method::GET,
+        "/workspaces/{id}/files/raw",
+        Allowed::Viewers,
+        "path=file",
+    ),
+    (
+        Method::GET,
+        "/workspaces/{id}/files/archive",
+        Allowed::Viewers,
+        "path=",
+    ),
+    (
+        Method::PUT,
+        "/workspaces/{id}/snapshots/archive",
+        Allowed::Editors,
+        "title=sent",
+    ),
+    (
+        Method::GET,
+        "/workspaces/{id}/snapshots/{snapshot}/archive",
+        Allowed::Viewers,
+        "",
+    ),
 ];
 
-async fn get(server: &TestServer, caller: &Caller, path: &str) -> Response {
-    let mut request = Client::new().get(server.url(path));
+/// An archive without entries.
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+async fn call(server: &TestServer, caller: &Caller, method: Method, path: &str) -> Response {
+    let mut request = Client::new().request(method.clone(), server.url(path));
+    if method == Method::PUT {
+        request = request.body(EMPTY_ZIP);
+    }
     let credentials = [
         ("authorization", caller.authorization()),
         ("cookie", caller.cookie()),
@@ -41,16 +69,21 @@ async fn every_route_of_a_workspace_lets_through_exactly_whom_it_should() {
     let server = TestServer::start().await;
     let cast = cast(&server).await;
     for (_, path) in membrane_server::web::ROUTES {
-        let listed = ROUTES.iter().any(|(route, ..)| *route == path);
+        let listed = ROUTES.iter().any(|(_, route, ..)| *route == path);
         assert!(listed || !path.contains('{'), "{path} is not in the matrix");
     }
-    for (route, allowed, query) in ROUTES {
+    for (method, route, allowed, query) in ROUTES {
         for (name, caller) in &cast.callers {
             let place = place(&server, &cast, caller).await;
-            let path = format!("{}?{query}", route.replace("{id}", &place.workspace));
-            let answer = get(&server, caller, &path).await;
+            let path = route.replace("{id}", &place.workspace);
+            let path = format!("{}?{query}", path.replace("{snapshot}", &place.snapshot));
+            let answer = call(&server, caller, method.clone(), &path).await;
+            let answered = match answer.status() {
+                StatusCode::CREATED => StatusCode::OK,
+                other => other,
+            };
             let wanted = status(expected(allowed, name));
-            assert_eq!(answer.status(), wanted, "{route} by {name}");
+            assert_eq!(answered, wanted, "{method} {route} by {name}");
         }
     }
 }
@@ -62,11 +95,12 @@ async fn a_foreign_workspace_answers_a_route_exactly_like_an_absent_one() {
     let (_, stranger) = &cast.callers[4];
     let place = place(&server, &cast, stranger).await;
     let absent = Uuid::new_v4().to_string();
-    for (route, _, query) in ROUTES {
+    for (method, route, _, query) in ROUTES {
         let mut seen = Vec::new();
         for id in [place.workspace.as_str(), &absent, "nonsense"] {
-            let path = format!("{}?{query}", route.replace("{id}", id));
-            let answer = get(&server, stranger, &path).await;
+            let path = route.replace("{id}", id).replace("{snapshot}", &absent);
+            let path = format!("{path}?{query}");
+            let answer = call(&server, stranger, method.clone(), &path).await;
             seen.push((answer.status(), answer.text().await.expect("a body")));
         }
         assert!(

@@ -1,0 +1,67 @@
+//! Snapshots out as zip archives, and in from them.
+
+use std::fs::File;
+
+use membrane_entity::snapshot;
+use membrane_files::{
+    Limits, Summary, export_manifest, import_zip,
+    store::{ScanOptions, StatCache, scan},
+};
+
+use super::{Kind, NewSnapshot, Picture, Snapshots};
+use crate::{
+    changes::{broken, named, refused},
+    error::Error,
+    files::{Chunks, export_limits},
+    id::{SnapshotId, WorkspaceId},
+    time::system_time,
+    uploads::{Receiving, blocking},
+    workspaces,
+};
+
+impl Snapshots {
+    /// Makes a zip archive of a snapshot. An error in the middle ends it; so does dropping it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Exhausted`] when too many are made at the same time.
+    pub async fn export(&self, workspace: WorkspaceId, id: SnapshotId) -> Result<Chunks, Error> {
+        let row = self.get(workspace, id).await?;
+        let snapshots = self.clone();
+        self.files.archive(move |out| {
+            let tree = snapshots.changes.tree(workspace)?;
+            let manifest = tree.manifest(&named(&row.manifest)?)?;
+            let exported = export_manifest(&tree.store, &manifest, out, &export_limits());
+            exported.map(drop).map_err(workspaces::refused)
+        })
+    }
+
+    /// Makes a snapshot of an archive that was received. Answers also what the archive had.
+    ///
+    /// # Errors
+    /// The archive's own reason.
+    pub async fn import(
+        &self,
+        new: NewSnapshot,
+        received: Receiving,
+    ) -> Result<(snapshot::Model, Summary), Error> {
+        let (workspace, snapshots) = (new.workspace, self.clone());
+        let unpacked = blocking(move || snapshots.unpack(workspace, received.file()));
+        let (picture, summary) = unpacked.await?;
+        let row = self.insert(new, Kind::Received, picture).await?;
+        Ok((row, summary))
+    }
+
+    fn unpack(&self, workspace: WorkspaceId, archive: &File) -> Result<(Picture, Summary), Error> {
+        self.files.aside(workspace, |directory| {
+            let imported = import_zip(archive, directory, &Limits::default());
+            let summary = imported.map_err(workspaces::refused)?;
+            let store = self.changes.tree(workspace)?.store;
+            let now = system_time(self.clock.now());
+            let options = ScanOptions::default();
+            let scanned = scan(directory, &store, &mut StatCache::default(), now, &options);
+            let manifest = scanned.map_err(refused)?.manifest;
+            let digest = store.save_manifest(&manifest).map_err(broken)?;
+            Ok((Picture::of(digest, &manifest)?, summary))
+        })
+    }
+}

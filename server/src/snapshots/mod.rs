@@ -1,0 +1,245 @@
+//! Snapshots: pictures of workspaces' files that never change. Taken, received, brought back, sent.
+//! They lie in the same store as what turns changed, so that equal contents are kept once.
+
+use std::time::Duration;
+
+use membrane_entity::snapshot;
+use membrane_files::store::{Digest, Manifest, Node};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    changes::{Changes, named, skipped},
+    clock::{Clock, Millis},
+    db::{Database, RequestKey},
+    error::Error,
+    files::Files,
+    id::{SnapshotId, UserId, WorkspaceId},
+    uploads::blocking,
+};
+
+mod archive;
+mod blobs;
+mod restore;
+
+pub use blobs::{Arriving, MAX_BLOB};
+pub use restore::Restored;
+
+/// How long what a restore replaced is kept, in milliseconds.
+const LIFETIME: Millis = 30 * 24 * 3_600_000;
+/// How often what is older is looked for.
+const PERIOD: Duration = Duration::from_secs(6 * 3_600);
+
+/// Makes and keeps snapshots. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Snapshots {
+    database: Database,
+    changes: Changes,
+    files: Files,
+    clock: Clock,
+}
+
+/// How a snapshot came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Taken of the files.
+    Taken,
+    /// What a restore replaced.
+    BeforeRestore,
+    /// Sent by somebody.
+    Received,
+}
+
+/// A snapshot to make.
+#[derive(Debug, Clone)]
+pub struct NewSnapshot {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// Who makes it.
+    pub user: UserId,
+    /// What to call it; may be empty.
+    pub title: String,
+    /// Whether it stays.
+    pub pinned: bool,
+    /// What makes a repeated call the same call.
+    pub key: Option<RequestKey>,
+}
+
+impl Kind {
+    /// Its word in rows.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::BeforeRestore => "before_restore",
+            Self::Received => "received",
+        }
+    }
+}
+
+impl Snapshots {
+    /// Snapshots of these files, beside these changes.
+    #[must_use]
+    pub fn new(database: Database, changes: Changes, files: Files, clock: Clock) -> Self {
+        Self {
+            database,
+            changes,
+            files,
+            clock,
+        }
+    }
+
+    /// Takes a picture of the files as they are.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] with TOO_MANY_FILES; when the tree can't be read.
+    pub async fn take(&self, new: NewSnapshot) -> Result<snapshot::Model, Error> {
+        let (workspace, snapshots) = (new.workspace, self.clone());
+        let picture = blocking(move || {
+            let (digest, manifest) = snapshots.record(workspace)?;
+            Picture::of(digest, &manifest)
+        });
+        self.insert(new, Kind::Taken, picture.await?).await
+    }
+
+    /// A snapshot of a workspace.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn get(
+        &self,
+        workspace: WorkspaceId,
+        id: SnapshotId,
+    ) -> Result<snapshot::Model, Error> {
+        let row = self.database.snapshot(workspace, id).await?;
+        row.ok_or(Error::NotFound("snapshot"))
+    }
+
+    /// What a snapshot has.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; when the store can't be read.
+    pub async fn manifest(
+        &self,
+        workspace: WorkspaceId,
+        id: SnapshotId,
+    ) -> Result<Manifest, Error> {
+        let row = self.get(workspace, id).await?;
+        let snapshots = self.clone();
+        blocking(move || {
+            let tree = snapshots.changes.tree(workspace)?;
+            tree.manifest(&named(&row.manifest)?)
+        })
+        .await
+    }
+
+    /// Changes what is given.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn update(
+        &self,
+        workspace: WorkspaceId,
+        id: SnapshotId,
+        title: Option<String>,
+        pinned: Option<bool>,
+    ) -> Result<snapshot::Model, Error> {
+        let database = &self.database;
+        database
+            .update_snapshot(workspace, id, title, pinned)
+            .await?;
+        self.get(workspace, id).await
+    }
+
+    /// Deletes a snapshot.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Precondition`] with PINNED.
+    pub async fn delete(&self, workspace: WorkspaceId, id: SnapshotId) -> Result<(), Error> {
+        self.get(workspace, id).await?;
+        if self.database.delete_snapshot(workspace, id).await? {
+            return Ok(());
+        }
+        Err(Error::Precondition {
+            reason: "PINNED",
+            message: "this snapshot is pinned; unpin it first".to_owned(),
+        })
+    }
+
+    /// Lets go of what restores replaced long ago, now and again and again, until `stop`.
+    pub async fn keep_tidy(self, stop: CancellationToken) {
+        let tidying = async {
+            loop {
+                self.expire().await;
+                tokio::time::sleep(PERIOD).await;
+            }
+        };
+        tokio::select! {
+            () = tidying => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn expire(&self) {
+        let before = self.clock.now() - LIFETIME;
+        let word = Kind::BeforeRestore.word();
+        if let Err(error) = self.database.expire_snapshots(word, before).await {
+            Error::from(error).log();
+        }
+    }
+
+    fn record(&self, workspace: WorkspaceId) -> Result<(Digest, Manifest), Error> {
+        self.changes.tree(workspace)?.record(self.clock.now())
+    }
+
+    async fn insert(
+        &self,
+        new: NewSnapshot,
+        kind: Kind,
+        picture: Picture,
+    ) -> Result<snapshot::Model, Error> {
+        let row = snapshot::Model {
+            id: SnapshotId::new().0,
+            workspace_id: new.workspace.0,
+            user_id: Some(new.user.0),
+            kind: kind.word().to_owned(),
+            title: new.title,
+            pinned: new.pinned,
+            create_time: self.clock.now(),
+            manifest: picture.manifest.to_string(),
+            tree: picture.tree.to_string(),
+            file_count: picture.files,
+            total_bytes: i64::try_from(picture.bytes).unwrap_or(i64::MAX),
+            skipped: picture.skipped,
+        };
+        self.database.insert_snapshot(row, new.key).await
+    }
+}
+
+/// What a row says of a manifest that is stored.
+struct Picture {
+    manifest: Digest,
+    tree: Digest,
+    files: i64,
+    bytes: u64,
+    /// The first of the paths that were left out, as JSON.
+    skipped: String,
+}
+
+impl Picture {
+    fn of(digest: Digest, manifest: &Manifest) -> Result<Self, Error> {
+        let mut picture = Self {
+            manifest: digest,
+            tree: manifest.tree_digest(),
+            files: 0,
+            bytes: 0,
+            skipped: skipped(manifest)?,
+        };
+        for entry in manifest.entries() {
+            if let Node::File { size, .. } = entry.node {
+                picture.files += 1;
+                picture.bytes = picture.bytes.saturating_add(size);
+            }
+        }
+        Ok(picture)
+    }
+}
