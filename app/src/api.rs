@@ -9,7 +9,8 @@ use membrane_proto::v1::{
     account_service_client::AccountServiceClient, activity_service_client::ActivityServiceClient,
     change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
     file_service_client::FileServiceClient, secret_service_client::SecretServiceClient,
-    session_service_client::SessionServiceClient, workspace_service_client::WorkspaceServiceClient,
+    session_service_client::SessionServiceClient, snapshot_service_client::SnapshotServiceClient,
+    workspace_service_client::WorkspaceServiceClient,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tonic_types::StatusExt as _;
@@ -57,6 +58,11 @@ pub fn secrets() -> SecretServiceClient<Transport> {
 /// Live sessions.
 pub fn sessions() -> SessionServiceClient<Transport> {
     SessionServiceClient::new(transport::open())
+}
+
+/// Pictures of a workspace's files.
+pub fn snapshots() -> SnapshotServiceClient<Transport> {
+    SnapshotServiceClient::new(transport::open())
 }
 
 /// Workspaces, their settings and their keys.

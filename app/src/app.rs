@@ -134,6 +134,21 @@ pub fn App() -> impl IntoView {
                         ssr=SsrMode::Async
                     />
                     <Route
+                        path=at(path!("/workspaces/:workspace/snapshots"))
+                        view=page(Lazy::Snapshots)
+                        ssr=SsrMode::Async
+                    />
+                    <Route
+                        path=at(path!("/workspaces/:workspace/snapshots/:snapshot"))
+                        view=page(Lazy::Changes)
+                        ssr=SsrMode::Async
+                    />
+                    <Route
+                        path=at(path!("/workspaces/:workspace/snapshots/:snapshot/to/:other"))
+                        view=page(Lazy::Changes)
+                        ssr=SsrMode::Async
+                    />
+                    <Route
                         path=at(path!("/workspaces/:workspace/trash"))
                         view=page(Lazy::Trash)
                         ssr=SsrMode::Async

@@ -17,7 +17,7 @@ use crate::{
         account::Account, activity::ActivityPage, change_sets::ChangeSets, changes::Changes,
         edit::EditPage, files::FilesPage, home::Home, new_workspace::NewWorkspace,
         search::SearchPage, secrets::SecretsPage, session::SessionPage, settings::Settings,
-        trash::TrashPage,
+        snapshots::SnapshotsPage, trash::TrashPage,
     },
 };
 
@@ -51,6 +51,8 @@ pub enum Lazy {
     Session,
     /// A workspace's settings.
     Settings,
+    /// The snapshots of a workspace.
+    Snapshots,
     /// What was deleted from a workspace.
     Trash,
     /// No page: the files on their way.
@@ -85,7 +87,8 @@ macro_rules! part {
     };
 }
 
-part!(changes, fetch_changes: Changes => Changes, ChangeSets => ChangeSets);
+part!(changes, fetch_changes: Changes => Changes, ChangeSets => ChangeSets,
+    Snapshots => SnapshotsPage);
 part!(files, fetch_files:
     Edit => EditPage, Files => FilesPage, Search => SearchPage, Trash => TrashPage,
     Uploads => UploadPanel);
@@ -120,6 +123,8 @@ impl Lazy {
             ("sessions", 1) => Some(Self::Session),
             ("sessions", _) => Some(Self::Changes),
             ("settings", _) => Some(Self::Settings),
+            ("snapshots", 0) => Some(Self::Snapshots),
+            ("snapshots", _) => Some(Self::Changes),
             ("trash", _) => Some(Self::Trash),
             _ => None,
         }
@@ -128,7 +133,7 @@ impl Lazy {
     /// The part that it is in.
     pub fn part(self) -> &'static str {
         match self {
-            Self::Changes | Self::ChangeSets => "changes",
+            Self::Changes | Self::ChangeSets | Self::Snapshots => "changes",
             Self::Edit | Self::Files | Self::Search | Self::Trash | Self::Uploads => "files",
             Self::Session => "session",
             Self::Account

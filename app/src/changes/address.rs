@@ -11,6 +11,8 @@ pub enum Scope {
     Set(String),
     /// All turns of a session, by its id.
     Session(String),
+    /// From one snapshot to another, by their ids, or to the files as they are now.
+    Snapshots(String, Option<String>),
 }
 
 impl Scope {
@@ -19,6 +21,10 @@ impl Scope {
         let of = match self {
             Self::Set(id) => Of::ChangeSetId(id.clone()),
             Self::Session(id) => Of::SessionId(id.clone()),
+            Self::Snapshots(before, after) => Of::Snapshots(pb::SnapshotPair {
+                before_id: before.clone(),
+                after_id: after.clone().unwrap_or_default(),
+            }),
         };
         pb::ChangeScope { of: Some(of) }
     }
@@ -92,6 +98,13 @@ impl Address {
             ["workspaces", workspace, "sessions", id, "changes"] => {
                 (workspace, Scope::Session(id.to_owned()))
             }
+            ["workspaces", workspace, "snapshots", id] => {
+                (workspace, Scope::Snapshots(id.to_owned(), None))
+            }
+            ["workspaces", workspace, "snapshots", id, "to", other] => {
+                let other = Some(other.to_owned());
+                (workspace, Scope::Snapshots(id.to_owned(), other))
+            }
             _ => return None,
         };
         Some(Self {
@@ -117,6 +130,10 @@ impl Address {
         let mut href = match &self.scope {
             Scope::Set(id) => format!("/workspaces/{workspace}/changes/{id}"),
             Scope::Session(id) => format!("/workspaces/{workspace}/sessions/{id}/changes"),
+            Scope::Snapshots(id, None) => format!("/workspaces/{workspace}/snapshots/{id}"),
+            Scope::Snapshots(id, Some(other)) => {
+                format!("/workspaces/{workspace}/snapshots/{id}/to/{other}")
+            }
         };
         let layout = (self.layout == Layout::Split).then_some("split");
         let around = match self.around {
@@ -201,6 +218,13 @@ mod tests {
             session.href(),
             "/workspaces/w/sessions/s/changes?view=split"
         );
+        for path in [
+            "/workspaces/w/snapshots/a",
+            "/workspaces/w/snapshots/a/to/b",
+        ] {
+            let address = Address::parse(path, "").expect("a page of changes");
+            assert_eq!(address.href(), path);
+        }
         for other in ["/", "/workspaces/w/changes", "/workspaces/w/sessions/s"] {
             assert_eq!(Address::parse(other, ""), None, "{other}");
         }

@@ -41,6 +41,7 @@ pub enum Icon {
     Sessions,
     Settings,
     Shield,
+    Snapshot,
     Stop,
     Sun,
     Terminal,
@@ -102,6 +103,9 @@ impl Icon {
                 "M2 4.5h6M11.5 4.5H14M2 11.5h2.5M8 11.5h6M9.8 6.2a1.7 1.7 0 1 0 0-3.4 1.7 1.7 0 0 0 0 3.4ZM6.2 13.2a1.7 1.7 0 1 0 0-3.4 1.7 1.7 0 0 0 0 3.4Z"
             }
             Self::Shield => "M8 1.8 13 3.5V8c0 3-2 5.2-5 6.3C5 13.2 3 11 3 8V3.5z",
+            Self::Snapshot => {
+                "M2 5h2.8l1-1.5h4.4l1 1.5H14v8H2ZM8 11.3a2.4 2.4 0 1 0 0-4.8 2.4 2.4 0 0 0 0 4.8Z"
+            }
             Self::Stop => "M4.5 4.5h7v7h-7z",
             Self::Sun => {
                 "M8 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1.1 1.1M11.9 11.9 13 13M13 3l-1.1 1.1M4.1 11.9 3 13"

@@ -43,6 +43,7 @@ pub mod secrets;
 pub mod session_head;
 pub mod session_row;
 pub mod skeleton;
+pub mod snapshots;
 pub mod state;
 pub mod theme;
 pub mod time;

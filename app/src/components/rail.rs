@@ -71,6 +71,14 @@ fn RailPlace() -> impl IntoView {
                     />
                 </li>
                 <li>
+                    <RailLink
+                        href=format!("/workspaces/{id}/snapshots")
+                        icon=Icon::Snapshot
+                        text="Snapshots"
+                        exact=false
+                    />
+                </li>
+                <li>
                     <RailLink href=format!("/workspaces/{id}/activity") icon=Icon::Activity text="Activity" exact=true />
                 </li>
                 <li>
@@ -301,6 +309,11 @@ fn More(id: String) -> impl IntoView {
     };
     let links = [
         (format!("/workspaces/{id}/search"), Icon::Search, "Search"),
+        (
+            format!("/workspaces/{id}/snapshots"),
+            Icon::Snapshot,
+            "Snapshots",
+        ),
         (
             format!("/workspaces/{id}/activity"),
             Icon::Activity,

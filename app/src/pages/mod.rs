@@ -14,5 +14,6 @@ pub mod secrets;
 pub mod session;
 pub mod settings;
 pub mod sign_in;
+pub mod snapshots;
 pub mod trash;
 pub mod workspaces;

@@ -24,6 +24,8 @@ pub struct About {
     pub set: Option<Wire<pb::ChangeSet>>,
     /// The session that it belongs to, if it still exists.
     pub session: Option<Wire<pb::Session>>,
+    /// The snapshots that are compared; the second is absent for the files as they are now.
+    pub snapshots: Vec<Wire<pb::Snapshot>>,
 }
 
 /// What became of a discard.
@@ -151,14 +153,17 @@ async fn about(address: Option<Address>) -> About {
     let Some(address) = address else {
         return About::default();
     };
+    if let Scope::Snapshots(before, after) = &address.scope {
+        return compared(&address.workspace_id, [Some(before), after.as_ref()]).await;
+    }
     let set = match &address.scope {
         Scope::Set(id) => change_set(&address.workspace_id, id).await,
-        Scope::Session(_) => None,
+        _ => None,
     };
     let session_id = match (&address.scope, &set) {
         (Scope::Session(id), _) => id.clone(),
-        (Scope::Set(_), Some(set)) => set.session_id.clone(),
-        (Scope::Set(_), None) => String::new(),
+        (_, Some(set)) => set.session_id.clone(),
+        (_, None) => String::new(),
     };
     let request = pb::GetSessionRequest { session_id };
     let session = api::sessions().get_session(request).await;
@@ -168,6 +173,23 @@ async fn about(address: Option<Address>) -> About {
             .ok()
             .and_then(|answer| answer.into_inner().session)
             .map(Wire),
+        snapshots: Vec::new(),
+    }
+}
+
+async fn compared(workspace_id: &str, ids: [Option<&String>; 2]) -> About {
+    let mut snapshots = Vec::new();
+    for id in ids.into_iter().flatten() {
+        let request = pb::GetSnapshotRequest {
+            workspace_id: workspace_id.to_owned(),
+            snapshot_id: id.clone(),
+        };
+        let answer = api::snapshots().get_snapshot(request).await;
+        snapshots.extend(answer.ok().and_then(|answer| answer.into_inner().snapshot));
+    }
+    About {
+        snapshots: snapshots.into_iter().map(Wire).collect(),
+        ..About::default()
     }
 }
 

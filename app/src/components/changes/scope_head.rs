@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
+use membrane_proto::v1 as pb;
 
 use super::{
     discard::{Discard, Target},
@@ -9,7 +10,8 @@ use super::{
     set_row::Counts,
 };
 use crate::{
-    changes::{Scope, list_address, makers},
+    api::Wire,
+    changes::{Address, Scope, list_address, makers},
     components::{
         icon::{Glyph, Icon},
         rail::title,
@@ -24,14 +26,10 @@ pub fn ScopeHead(
     /// The review.
     review: Review,
 ) -> impl IntoView {
-    let back = move || {
-        review
-            .address
-            .with(|at| at.as_ref().map(|at| list_address(&at.workspace_id, "")))
-    };
+    let back = move || review.address.with(|at| at.as_ref().map(list_of));
     view! {
         <header class="header review-head">
-            <a class="review-back" href=back aria-label="All changes of this workspace">
+            <a class="review-back" href=back aria-label="The whole list">
                 <Glyph icon=Icon::Chevron />
             </a>
             <Transition fallback=|| {
@@ -45,7 +43,44 @@ pub fn ScopeHead(
     .into_any()
 }
 
+/// The list from which one comes here.
+fn list_of(address: &Address) -> String {
+    match address.scope {
+        Scope::Snapshots(..) => format!("/workspaces/{}/snapshots", address.workspace_id),
+        _ => list_address(&address.workspace_id, ""),
+    }
+}
+
+/// What is compared with what.
+fn comparison(snapshots: &[Wire<pb::Snapshot>]) -> impl IntoView + use<> {
+    let name = |snapshot: &Wire<pb::Snapshot>| match snapshot.0.title.as_str() {
+        "" => "a snapshot without a name".to_owned(),
+        title => format!("“{title}”"),
+    };
+    let words = match snapshots {
+        [before, after] => format!("From {} to {}", name(before), name(after)),
+        [before] => format!("Since {}", name(before)),
+        _ => "Changes".to_owned(),
+    };
+    let when = snapshots.first().map(|before| {
+        view! {
+            <span class="head-time">
+                <Time time=before.0.create_time />
+            </span>
+        }
+    });
+    view! {
+        <Title text=format!("Changes · {words}") />
+        <h1 class="header-title"><bdi>{words}</bdi></h1>
+        {when}
+    }
+    .into_any()
+}
+
 fn heading(review: Review, about: About) -> impl IntoView {
+    if !about.snapshots.is_empty() {
+        return comparison(&about.snapshots).into_any();
+    }
     let session = about.session.map(|session| session.0);
     let name = session.as_ref().map(title);
     let who = match about.set.as_ref() {

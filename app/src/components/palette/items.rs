@@ -77,6 +77,12 @@ fn in_workspace(palette: Palette, id: &str, items: &mut Vec<Item>) {
         )
         .keys("/"),
         go(Section::Pages, Icon::Changes, "Changes", at("/changes")),
+        go(
+            Section::Pages,
+            Icon::Snapshot,
+            "Snapshots",
+            at("/snapshots"),
+        ),
         go(Section::Pages, Icon::Settings, "Settings", at("/settings")),
         go(Section::Pages, Icon::Trash, "Trash", at("/trash")),
     ]);
