@@ -129,6 +129,20 @@ interrupts() {
         field '.payload.turnEnded.outcome == "TURN_OUTCOME_INTERRUPTED"' >/dev/null
 }
 
+brings_a_snapshot_back() {
+    local id="\"workspaceId\": \"$workspace\"" snapshot trees changed
+    snapshot=$(rpc SnapshotService/CreateSnapshot "{$id, \"title\": \"before\"}" | field .snapshot.id)
+    rpc FileService/WriteFile "{$id, \"path\": \"note.txt\", \"content\": \"$(printf 'other' | base64)\"}" >/dev/null
+    changed=$(rpc ChangeService/ListChanges "{$id, \"scope\": {\"snapshots\": {\"beforeId\": \"$snapshot\"}}}")
+    field '[.changes[].path] == ["note.txt"]' <<<"$changed" >/dev/null
+    rpc SnapshotService/RestoreSnapshot "{$id, \"snapshotId\": \"$snapshot\"}" | field .before.id >/dev/null
+    trees=$server_url/workspaces/$workspace/snapshots
+    curl --silent --fail --header "authorization: Bearer $token" "$trees/$snapshot/archive" >"$work/tree.zip"
+    [[ $(unzip -p "$work/tree.zip" note.txt) == 'what the archive holds'* ]]
+    curl --silent --fail --header "authorization: Bearer $token" --upload-file "$work/tree.zip" \
+        "$trees/archive?title=sent" | field .snapshot_id >/dev/null
+}
+
 explains_an_error() {
     if rpc WorkspaceService/GetWorkspace '{"workspaceId": "00000000-0000-4000-8000-000000000000"}' 2>"$work/error.json"; then
         return 1
@@ -147,5 +161,6 @@ check "a zip is imported by streaming it" imports_a_zip
 check "a turn waits for a permission and ends when it is given" answers_a_permission
 check "the log has what the tool printed, numbered without a gap" reads_the_log
 check "an interrupt ends a turn that would take ten minutes" interrupts
+check "a snapshot is taken, brought back, fetched and sent" brings_a_snapshot_back
 check "an error has a stable reason" explains_an_error
 close_line
