@@ -10,7 +10,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "membrane/v1/account.proto",
     "membrane/v1/activity.proto",
     "membrane/v1/change.proto",
@@ -18,6 +18,7 @@ const FILES: [&str; 11] = [
     "membrane/v1/event.proto",
     "membrane/v1/file.proto",
     "membrane/v1/preview.proto",
+    "membrane/v1/run.proto",
     "membrane/v1/secret.proto",
     "membrane/v1/session.proto",
     "membrane/v1/snapshot.proto",

@@ -13,7 +13,7 @@ from grpc_tools import protoc
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 
 
-def _generate() -> None:
+def _generate() -> str:
     directory = tempfile.mkdtemp(prefix="membrane-stubs-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     well_known = Path(protoc.__file__).parent / "_proto"
@@ -22,9 +22,11 @@ def _generate() -> None:
     if protoc.main(["protoc", *arguments, f"--grpc_python_out={directory}", *files]) != 0:
         raise SystemExit("FAILED proto/ could not be compiled for Python")
     sys.path.insert(0, directory)
+    return directory
 
 
-_generate()
+# Where programs of their own find the same stubs.
+STUBS = _generate()
 
 from membrane.v1 import account_pb2 as account  # noqa: E402
 from membrane.v1 import account_pb2_grpc, change_pb2_grpc, event_pb2_grpc  # noqa: E402
@@ -32,6 +34,8 @@ from membrane.v1 import change_pb2 as change  # noqa: E402
 from membrane.v1 import event_pb2 as event  # noqa: E402
 from membrane.v1 import file_pb2 as file  # noqa: E402
 from membrane.v1 import file_pb2_grpc  # noqa: E402
+from membrane.v1 import run_pb2 as run  # noqa: E402
+from membrane.v1 import run_pb2_grpc  # noqa: E402
 from membrane.v1 import secret_pb2 as secret  # noqa: E402
 from membrane.v1 import secret_pb2_grpc  # noqa: E402
 from membrane.v1 import session_pb2 as session  # noqa: E402
@@ -63,6 +67,7 @@ class Client:
         self.events = event_pb2_grpc.EventServiceStub(channel)
         self.files = file_pb2_grpc.FileServiceStub(channel)
         self.changes = change_pb2_grpc.ChangeServiceStub(channel)
+        self.runs = run_pb2_grpc.RunServiceStub(channel)
 
     def close(self) -> None:
         self.channel.close()

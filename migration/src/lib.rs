@@ -9,6 +9,7 @@ mod m0002_changes;
 mod m0003_egress;
 mod m0004_secrets;
 mod m0005_snapshots;
+mod m0006_runs;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_egress::Migration),
             Box::new(m0004_secrets::Migration),
             Box::new(m0005_snapshots::Migration),
+            Box::new(m0006_runs::Migration),
         ]
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, header};
-use membrane_entity::api_token;
+use membrane_entity::{api_token, runner_token};
 use ring::{
     digest,
     rand::{SecureRandom as _, SystemRandom},
@@ -16,13 +16,15 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    authz::{Credential, Principal},
+    authz::{Credential, Principal, Runner},
     clock::{Clock, Millis},
     db::Database,
     error::Error,
-    id::{ApiTokenId, UserId},
+    id::{ApiTokenId, RunnerTokenId, UserId, WorkspaceId},
 };
 
+/// What every token of runners begins with.
+const RUNNER_PREFIX: &str = "mbr_";
 const DAY: Millis = 24 * 3_600 * 1_000;
 /// API tokens that one user may have.
 const MAX_TOKENS: u64 = 100;
@@ -90,6 +92,29 @@ pub async fn new_api_token(
     Ok((row, secret))
 }
 
+/// Makes a token of runners; the secret is in the answer and nowhere else.
+///
+/// # Errors
+/// [`Error::Exhausted`] when there are too many.
+pub async fn new_runner_token(
+    database: &Database,
+    name: String,
+    workspace: Option<WorkspaceId>,
+    now: Millis,
+) -> Result<(runner_token::Model, String), Error> {
+    let secret = new_secret(RUNNER_PREFIX)?;
+    let row = runner_token::Model {
+        id: RunnerTokenId::new().0,
+        name,
+        digest: digest_of(&secret).to_vec(),
+        workspace_id: workspace.map(|id| id.0),
+        create_time: now,
+        last_use_time: None,
+    };
+    database.create_runner_token(row.clone()).await?;
+    Ok((row, secret))
+}
+
 /// Finds out who is calling. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Authenticator {
@@ -136,7 +161,38 @@ impl Authenticator {
         }
     }
 
+    /// The runner that these headers prove: `None` when they carry no runner token.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when they carry one that is not valid.
+    pub async fn runner(&self, headers: &HeaderMap) -> Result<Option<Runner>, Error> {
+        let value = headers.get(header::AUTHORIZATION);
+        let token = value.and_then(|value| value.to_str().ok()).and_then(bearer);
+        let Some(token) = token.filter(|token| token.starts_with(RUNNER_PREFIX)) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let found = match token.len() {
+            0..=MAX_CREDENTIAL => self.database.runner_token(digest_of(token)).await?,
+            _ => None,
+        };
+        let row = found.ok_or(Error::Unauthenticated("this runner token is not valid"))?;
+        let id = RunnerTokenId(row.id);
+        if self.should_touch(row.id, row.last_use_time, now) {
+            self.database.touch_runner_token(id, now).await?;
+        }
+        Ok(Some(Runner {
+            token: id,
+            workspace: row.workspace_id.map(WorkspaceId),
+        }))
+    }
+
     async fn principal_of_token(&self, token: &str) -> Result<Principal, Error> {
+        if token.starts_with(RUNNER_PREFIX) {
+            return Err(Error::PermissionDenied(
+                "a runner token opens the methods of runners only",
+            ));
+        }
         let now = self.clock.now();
         let found = if token.len() > MAX_CREDENTIAL {
             None

@@ -56,6 +56,14 @@ id!(
     ChangeSetId
 );
 id!(
+    /// A run.
+    RunId
+);
+id!(
+    /// A token of runners.
+    RunnerTokenId
+);
+id!(
     /// A snapshot.
     SnapshotId
 );
@@ -63,6 +71,26 @@ id!(
     /// A permission request.
     PermissionRequestId
 );
+
+impl RunId {
+    /// The name of this run's event stream.
+    #[must_use]
+    pub fn stream(self) -> String {
+        format!("runs/{self}")
+    }
+
+    /// The run whose stream this is; `None` for any other text.
+    #[must_use]
+    pub fn from_stream(stream: &str) -> Option<Self> {
+        stream.strip_prefix("runs/").and_then(exact).map(Self)
+    }
+}
+
+/// An id in its one spelling.
+fn exact(text: &str) -> Option<Uuid> {
+    let parsed = Uuid::parse_str(text).ok()?;
+    (parsed.to_string() == text).then_some(parsed)
+}
 
 impl SessionId {
     /// The name of this session's event stream.
@@ -74,8 +102,6 @@ impl SessionId {
     /// The session whose stream this is; `None` for any other text.
     #[must_use]
     pub fn from_stream(stream: &str) -> Option<Self> {
-        let id = stream.strip_prefix("sessions/")?;
-        let parsed = Uuid::parse_str(id).ok()?;
-        (parsed.to_string() == id).then_some(Self(parsed))
+        stream.strip_prefix("sessions/").and_then(exact).map(Self)
     }
 }

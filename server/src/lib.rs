@@ -21,6 +21,7 @@ pub mod page;
 pub mod previews;
 pub mod providers;
 pub mod redaction;
+pub mod runs;
 pub mod searches;
 pub mod secrets;
 pub mod server;

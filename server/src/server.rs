@@ -32,6 +32,7 @@ use crate::{
     previews::Previews,
     providers::{self, Providers},
     redaction::Redactions,
+    runs::{self, Runs},
     searches::Searches,
     secrets::Secrets,
     sessions::{self, Sessions},
@@ -71,6 +72,8 @@ pub struct App {
     pub changes: Changes,
     /// Pictures of them.
     pub snapshots: Snapshots,
+    /// Jobs for runners.
+    pub runs: Runs,
     /// Previews of them.
     pub previews: Previews,
     /// Searches of them.
@@ -142,18 +145,28 @@ impl Server {
             sandbox: sandbox.clone(),
             guard,
         });
+        let snapshots = Snapshots::new(
+            database.clone(),
+            changes.clone(),
+            files.clone(),
+            clock.clone(),
+        );
+        let runs = Runs::new(runs::Dependencies {
+            database: database.clone(),
+            log: log.clone(),
+            clock: clock.clone(),
+            snapshots: snapshots.clone(),
+            sessions: sessions.clone(),
+            redactions: redactions.clone(),
+        });
         let app = App {
             authenticator: Authenticator::new(database.clone(), clock.clone(), config.is_secure()),
             authority: Authority::new(database.clone(), clock.clone()),
             watchers: Watchers::default(),
             stopping: CancellationToken::new(),
             config: Arc::new(config),
-            snapshots: Snapshots::new(
-                database.clone(),
-                changes.clone(),
-                files.clone(),
-                clock.clone(),
-            ),
+            snapshots,
+            runs,
             database,
             log,
             notices: Notices::open(),
@@ -201,6 +214,8 @@ impl Server {
                 .clone()
                 .keep_tidy(self.app.stopping.clone()),
         );
+        let runs = self.app.runs.clone();
+        tokio::spawn(runs.keep_leases(self.app.stopping.clone()));
         let snapshots = self.app.snapshots.clone();
         tokio::spawn(snapshots.keep_tidy(self.app.stopping.clone()));
         let notices = self.app.notices.clone();
@@ -262,6 +277,7 @@ impl App {
         let files = self.files.clone();
         tokio::task::spawn_blocking(move || files.recover(known)).await?;
         self.changes.recover().await?;
+        self.runs.recover().await?;
         let ended = self.sessions.recover().await?;
         if ended > 0 {
             tracing::info!(

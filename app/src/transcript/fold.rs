@@ -59,7 +59,8 @@ impl Transcript {
             Kind::PermissionRequested(request) => self.permission_requested(event, request),
             Kind::PermissionResolved(answer) => self.permission_resolved(event, answer),
             Kind::TodosUpdated(list) => self.todos.clone_from(&list.todos),
-            Kind::ModelUsage(_) => {}
+            // The last two are in no session's stream.
+            Kind::ModelUsage(_) | Kind::RunStateChanged(_) | Kind::RunOutput(_) => {}
             Kind::ModelRetry(retry) => {
                 self.drop_open_blocks(&event.turn_id);
                 self.line(event, Body::Retry(retry.clone()));

@@ -197,6 +197,8 @@ impl<'events> Builder<'events> {
             | Kind::EgressTotals(_)
             | Kind::LimitMet(_)
             | Kind::InsideRequest(_)
+            | Kind::RunStateChanged(_)
+            | Kind::RunOutput(_)
             | Kind::Notice(_) => {}
         }
     }

@@ -15,6 +15,8 @@ pub mod member;
 pub mod permission_request;
 pub mod provider_key;
 pub mod request_id;
+pub mod run;
+pub mod runner_token;
 pub mod session;
 pub mod snapshot;
 pub mod turn;

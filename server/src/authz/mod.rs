@@ -10,14 +10,16 @@ use crate::{
     clock::Clock,
     db::Database,
     error::Error,
-    id::{SessionId, UserId, WorkspaceId},
+    id::{RunId, SessionId, UserId, WorkspaceId},
 };
 
 mod operation;
 mod principal;
+mod runner;
 
 pub use operation::{Need, Operation};
 pub use principal::{Credential, Principal, Role};
+pub use runner::{RUNNER_METHODS, Runner, check_kind};
 
 /// What an operation is about.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +30,8 @@ pub enum Resource {
     Workspace(WorkspaceId),
     /// A session, and through it its workspace.
     Session(SessionId),
+    /// A run, and through it its workspace.
+    Run(RunId),
 }
 
 /// That an operation is allowed, and on what.
@@ -106,6 +110,7 @@ impl Authority {
             Resource::Server => return Err(Error::Internal("a role needs a workspace".to_owned())),
             Resource::Workspace(id) => (Some(id), "workspace"),
             Resource::Session(id) => (self.database.workspace_of_session(id).await?, "session"),
+            Resource::Run(id) => (self.database.workspace_of_run(id).await?, "run"),
         };
         let workspace = workspace.ok_or(Error::NotFound(what))?;
         let role = self
@@ -144,6 +149,7 @@ impl Authority {
                 Resource::Server => String::new(),
                 Resource::Workspace(id) => format!("workspaces/{id}"),
                 Resource::Session(id) => id.stream(),
+                Resource::Run(id) => id.stream(),
             },
             outcome: match decision {
                 Ok(_) => "permitted".to_owned(),

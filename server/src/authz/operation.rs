@@ -72,6 +72,18 @@ pub enum Operation {
     ManageSnapshots,
     /// Make the files as they are in a snapshot.
     RestoreSnapshot,
+    /// List and read runs and their events.
+    ReadRuns,
+    /// Queue a run.
+    CreateRun,
+    /// Cancel a run.
+    CancelRun,
+    /// Bring what a run made into its workspace.
+    ApplyRun,
+    /// List the tokens of runners.
+    ListRunnerTokens,
+    /// Make or delete tokens of runners.
+    ManageRunnerTokens,
     /// Read sessions and their events.
     ReadSession,
     /// Create a session.
@@ -103,12 +115,17 @@ impl Operation {
             | Self::CreateWorkspace
             | Self::ListWorkspaces => Need::User,
             Self::CreateApiToken => Need::Interactive,
-            Self::ListUsers | Self::CreateUser | Self::UpdateUser => Need::Administrator,
+            Self::ListUsers
+            | Self::CreateUser
+            | Self::UpdateUser
+            | Self::ListRunnerTokens
+            | Self::ManageRunnerTokens => Need::Administrator,
             Self::ReadWorkspace
             | Self::ReadActivity
             | Self::LeaveWorkspace
             | Self::ReadFiles
             | Self::ReadSnapshots
+            | Self::ReadRuns
             | Self::ReadSession => Need::Role(Role::Viewer),
             Self::UpdateWorkspace
             | Self::TestProvider
@@ -117,6 +134,9 @@ impl Operation {
             | Self::EmptyTrash
             | Self::ManageSnapshots
             | Self::RestoreSnapshot
+            | Self::CreateRun
+            | Self::CancelRun
+            | Self::ApplyRun
             | Self::CreateSession
             | Self::UpdateSession
             | Self::DeleteSession
@@ -144,6 +164,8 @@ impl Operation {
                 | Self::ReadActivity
                 | Self::ReadFiles
                 | Self::ReadSnapshots
+                | Self::ReadRuns
+                | Self::ListRunnerTokens
                 // Beginning and finishing it is written down, not each piece.
                 | Self::SendUpload
                 | Self::ReadSession

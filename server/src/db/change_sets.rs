@@ -126,8 +126,8 @@ impl Database {
             .await
     }
 
-    /// Every manifest that a workspace's change sets and snapshots name, so that its contents are
-    /// kept.
+    /// Every manifest that a workspace's change sets, snapshots and unfinished runs name, so
+    /// that its contents are kept.
     ///
     /// # Errors
     /// The database's own.
@@ -145,10 +145,10 @@ impl Database {
         let named = rows
             .into_iter()
             .flat_map(|(before, after, old, new)| [Some(before), after, Some(old), Some(new)]);
+        let kept = self.snapshot_manifests(workspace).await?;
+        let begun = self.run_manifests(workspace).await?;
         let named = named.flatten().filter(|name| !name.is_empty());
-        Ok(named
-            .chain(self.snapshot_manifests(workspace).await?)
-            .collect())
+        Ok(named.chain(kept).chain(begun).collect())
     }
 }
 

@@ -23,6 +23,8 @@ mod keys;
 mod members;
 mod permissions;
 mod requests;
+mod runner_tokens;
+mod runs;
 mod sessions;
 mod snapshots;
 #[cfg(test)]
@@ -38,6 +40,7 @@ pub use activities::{Activity, ActivityFilter};
 pub use events::NewEvent;
 pub use keys::SealedKey;
 pub use requests::RequestKey;
+pub use runs::{Changed, Claimant, Ending, HeldLease};
 pub use sessions::SessionSummary;
 pub use turns::Stored;
 pub use user_secrets::SecretLimits;

@@ -1,6 +1,6 @@
 //! Workspace rows.
 
-use membrane_entity::{member, session, turn, workspace};
+use membrane_entity::{member, run, session, turn, workspace};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -225,9 +225,20 @@ impl Database {
             .into_tuple()
             .all(&transaction)
             .await?;
-        for session in sessions {
+        let runs: Vec<uuid::Uuid> = run::Entity::find()
+            .select_only()
+            .column(run::Column::Id)
+            .filter(run::Column::WorkspaceId.eq(id.0))
+            .into_tuple()
+            .all(&transaction)
+            .await?;
+        let sessions = sessions
+            .into_iter()
+            .map(|id| crate::id::SessionId(id).stream());
+        let runs = runs.into_iter().map(|id| crate::id::RunId(id).stream());
+        for stream in sessions.chain(runs) {
             event::Entity::delete_many()
-                .filter(event::Column::Stream.eq(crate::id::SessionId(session).stream()))
+                .filter(event::Column::Stream.eq(stream))
                 .exec(&transaction)
                 .await?;
         }

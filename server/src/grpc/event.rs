@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     events::{Wanted, Watched, Watcher},
     files::parse_path,
-    id::SessionId,
+    id::{RunId, SessionId},
     server::App,
 };
 
@@ -170,11 +170,14 @@ impl Service {
                 .permit(None, Operation::ReadSession, Resource::Server)
                 .await;
         }
-        let id = SessionId::from_stream(stream).ok_or(Error::NotFound("session"))?;
-        self.0
-            .authority
-            .permit(caller, Operation::ReadSession, Resource::Session(id))
-            .await
+        let (operation, resource) = match RunId::from_stream(stream) {
+            Some(id) => (Operation::ReadRuns, Resource::Run(id)),
+            None => {
+                let id = SessionId::from_stream(stream).ok_or(Error::NotFound("session"))?;
+                (Operation::ReadSession, Resource::Session(id))
+            }
+        };
+        self.0.authority.permit(caller, operation, resource).await
     }
 }
 

@@ -4,8 +4,9 @@
 use membrane_proto::v1::{
     account_service_server::AccountServiceServer, activity_service_server::ActivityServiceServer,
     change_service_server::ChangeServiceServer, event_service_server::EventServiceServer,
-    file_service_server::FileServiceServer, secret_service_server::SecretServiceServer,
-    session_service_server::SessionServiceServer, snapshot_service_server::SnapshotServiceServer,
+    file_service_server::FileServiceServer, run_service_server::RunServiceServer,
+    secret_service_server::SecretServiceServer, session_service_server::SessionServiceServer,
+    snapshot_service_server::SnapshotServiceServer,
     workspace_service_server::WorkspaceServiceServer,
 };
 use tonic::{Request, Status, service::Routes};
@@ -24,6 +25,7 @@ pub mod decode;
 pub mod encode;
 mod event;
 mod file;
+mod run;
 mod secret;
 mod session;
 mod snapshot;
@@ -63,6 +65,7 @@ pub fn routes(app: &App) -> Routes {
         SessionServiceServer,
         session::Service(app.clone())
     ))
+    .add_service(limited!(RunServiceServer, run::Service(app.clone())))
     .add_service(limited!(SecretServiceServer, secret::Service(app.clone())))
     .add_service(limited!(EventServiceServer, event::Service(app.clone())))
     .add_service(limited!(FileServiceServer, file::Service(app.clone())))

@@ -26,16 +26,24 @@ impl Snapshots {
     /// [`Error::NotFound`]; [`Error::Exhausted`] when too many are made at the same time.
     pub async fn export(&self, workspace: WorkspaceId, id: SnapshotId) -> Result<Chunks, Error> {
         let row = self.get(workspace, id).await?;
+        self.export_manifest(workspace, row.manifest)
+    }
+
+    /// The same for a recorded manifest by its name.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] when too many are made at the same time.
+    pub fn export_manifest(&self, workspace: WorkspaceId, name: String) -> Result<Chunks, Error> {
         let snapshots = self.clone();
         self.files.archive(move |out| {
             let tree = snapshots.changes.tree(workspace)?;
-            let manifest = tree.manifest(&named(&row.manifest)?)?;
+            let manifest = tree.manifest(&named(&name)?)?;
             let exported = export_manifest(&tree.store, &manifest, out, &export_limits());
             exported.map(drop).map_err(workspaces::refused)
         })
     }
 
-    /// Makes a snapshot of an archive that was received. Answers also what the archive had.
+    /// Makes a snapshot of an archive that was received, for what `kind` says. Answers also what the archive had.
     ///
     /// # Errors
     /// The archive's own reason.
@@ -43,11 +51,12 @@ impl Snapshots {
         &self,
         new: NewSnapshot,
         received: Receiving,
+        kind: Kind,
     ) -> Result<(snapshot::Model, Summary), Error> {
         let (workspace, snapshots) = (new.workspace, self.clone());
         let unpacked = blocking(move || snapshots.unpack(workspace, received.file()));
         let (picture, summary) = unpacked.await?;
-        let row = self.insert(new, Kind::Received, picture).await?;
+        let row = self.insert(new, kind, picture).await?;
         Ok((row, summary))
     }
 

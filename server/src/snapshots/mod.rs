@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use membrane_entity::snapshot;
-use membrane_files::store::{Digest, Manifest, Node};
+use membrane_files::{
+    TreePath,
+    store::{Digest, Manifest, Node, compare},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,7 +27,7 @@ mod restore;
 pub use blobs::{Arriving, MAX_BLOB};
 pub use restore::Restored;
 
-/// How long what a restore replaced is kept, in milliseconds.
+/// How long what a restore replaced, or a run made, is kept, in milliseconds.
 const LIFETIME: Millis = 30 * 24 * 3_600_000;
 /// How often what is older is looked for.
 const PERIOD: Duration = Duration::from_secs(6 * 3_600);
@@ -47,6 +50,10 @@ pub enum Kind {
     BeforeRestore,
     /// Sent by somebody.
     Received,
+    /// A run begins with it.
+    RunBase,
+    /// A run made it.
+    RunResult,
 }
 
 /// A snapshot to make.
@@ -72,6 +79,8 @@ impl Kind {
             Self::Taken => "taken",
             Self::BeforeRestore => "before_restore",
             Self::Received => "received",
+            Self::RunBase => "run_base",
+            Self::RunResult => "run_result",
         }
     }
 }
@@ -88,17 +97,17 @@ impl Snapshots {
         }
     }
 
-    /// Takes a picture of the files as they are.
+    /// Takes a picture of the files as they are, for what `kind` says.
     ///
     /// # Errors
     /// [`Error::Exhausted`] with TOO_MANY_FILES; when the tree can't be read.
-    pub async fn take(&self, new: NewSnapshot) -> Result<snapshot::Model, Error> {
+    pub async fn take(&self, new: NewSnapshot, kind: Kind) -> Result<snapshot::Model, Error> {
         let (workspace, snapshots) = (new.workspace, self.clone());
         let picture = blocking(move || {
             let (digest, manifest) = snapshots.record(workspace)?;
             Picture::of(digest, &manifest)
         });
-        self.insert(new, Kind::Taken, picture.await?).await
+        self.insert(new, kind, picture.await?).await
     }
 
     /// A snapshot of a workspace.
@@ -165,7 +174,7 @@ impl Snapshots {
         })
     }
 
-    /// Lets go of what restores replaced long ago, now and again and again, until `stop`.
+    /// Lets go of what nobody asked to keep long ago, now and again and again, until `stop`.
     pub async fn keep_tidy(self, stop: CancellationToken) {
         let tidying = async {
             loop {
@@ -181,10 +190,47 @@ impl Snapshots {
 
     async fn expire(&self) {
         let before = self.clock.now() - LIFETIME;
-        let word = Kind::BeforeRestore.word();
-        if let Err(error) = self.database.expire_snapshots(word, before).await {
-            Error::from(error).log();
+        for kind in [Kind::BeforeRestore, Kind::RunBase, Kind::RunResult] {
+            let expired = self.database.expire_snapshots(kind.word(), before).await;
+            if let Err(error) = expired {
+                Error::from(error).log();
+            }
         }
+    }
+
+    /// Paths of which a manifest differs from the recorded one of this name.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn changed_since(
+        &self,
+        workspace: WorkspaceId,
+        before: &str,
+        after: Manifest,
+    ) -> Result<Vec<TreePath>, Error> {
+        let (snapshots, before) = (self.clone(), named(before)?);
+        blocking(move || {
+            let before = snapshots.changes.tree(workspace)?.manifest(&before)?;
+            differing(&before, &after)
+        })
+        .await
+    }
+
+    /// Paths of which the files differ from the recorded manifest of this name.
+    ///
+    /// # Errors
+    /// When the tree or the store can't be read.
+    pub async fn changed_in_files(
+        &self,
+        workspace: WorkspaceId,
+        before: &str,
+    ) -> Result<Vec<TreePath>, Error> {
+        let (snapshots, before) = (self.clone(), named(before)?);
+        blocking(move || {
+            let before = snapshots.changes.tree(workspace)?.manifest(&before)?;
+            differing(&before, &snapshots.record(workspace)?.1)
+        })
+        .await
     }
 
     fn record(&self, workspace: WorkspaceId) -> Result<(Digest, Manifest), Error> {
@@ -213,6 +259,14 @@ impl Snapshots {
         };
         self.database.insert_snapshot(row, new.key).await
     }
+}
+
+/// Paths at which something else stands, or nothing any more; not the directories above them.
+fn differing(before: &Manifest, after: &Manifest) -> Result<Vec<TreePath>, Error> {
+    Ok(compare(before, after)
+        .into_iter()
+        .map(|change| change.path)
+        .collect())
 }
 
 /// What a row says of a manifest that is stored.

@@ -1,5 +1,7 @@
 //! Bringing a snapshot back: the whole tree or some of its paths, all at once.
 
+use std::{collections::HashSet, iter::successors};
+
 use membrane_entity::snapshot;
 use membrane_files::{
     TreePath,
@@ -33,7 +35,7 @@ struct Wish {
     workspace: WorkspaceId,
     snapshot: Digest,
     /// None means all.
-    paths: Vec<TreePath>,
+    paths: HashSet<TreePath>,
 }
 
 impl Snapshots {
@@ -54,7 +56,7 @@ impl Snapshots {
         let wish = Wish {
             workspace,
             snapshot: named(&wanted.manifest)?,
-            paths,
+            paths: paths.into_iter().collect(),
         };
         for _ in 0..ATTEMPTS {
             let (snapshots, look) = (self.clone(), wish.clone());
@@ -147,7 +149,11 @@ impl Wish {
     }
 
     fn is_about(&self, path: &TreePath) -> bool {
-        self.paths.iter().any(|chosen| path.is_within(chosen))
+        if self.paths.contains(&TreePath::top()) {
+            return true;
+        }
+        let parent = |path: &TreePath| path.split().map(|(parent, _)| parent);
+        successors(Some(path.clone()), parent).any(|path| self.paths.contains(&path))
     }
 }
 

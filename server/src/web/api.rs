@@ -12,7 +12,7 @@ use tonic::{Status, service::Routes};
 use tonic_web::GrpcWebLayer;
 
 use super::{browser, rpc};
-use crate::{grpc, server::App};
+use crate::{authz::check_kind, error::Error, grpc, server::App};
 
 /// The services as a page rendered on the server calls them.
 pub fn inside(app: &App) -> Routes {
@@ -65,28 +65,38 @@ fn public_services() -> Router {
 }
 
 /// Names for the health service; the empty one is the server as a whole.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 11] = [
     "",
     "membrane.v1.AccountService",
     "membrane.v1.ActivityService",
     "membrane.v1.ChangeService",
     "membrane.v1.EventService",
     "membrane.v1.FileService",
+    "membrane.v1.RunService",
     "membrane.v1.SecretService",
     "membrane.v1.SessionService",
     "membrane.v1.SnapshotService",
     "membrane.v1.WorkspaceService",
 ];
 
-/// Finds out who is calling. A credential that is not valid is refused here; none at all is left
-/// to the authority.
+/// Finds out who is calling. A credential that is not valid, or not one for this kind of method, is
+/// refused here; none at all is left to the authority.
 async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match app.authenticator.principal(request.headers()).await {
-        Ok(Some(principal)) => {
-            request.extensions_mut().insert(principal);
-            next.run(request).await
-        }
-        Ok(None) => next.run(request).await,
+    match identify(&app, &mut request).await {
+        Ok(()) => next.run(request).await,
         Err(error) => Status::from(error).into_http(),
     }
+}
+
+async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
+    if let Some(runner) = app.authenticator.runner(request.headers()).await? {
+        check_kind(request.uri().path(), true)?;
+        request.extensions_mut().insert(runner);
+        return Ok(());
+    }
+    if let Some(principal) = app.authenticator.principal(request.headers()).await? {
+        check_kind(request.uri().path(), false)?;
+        request.extensions_mut().insert(principal);
+    }
+    Ok(())
 }

@@ -19,6 +19,7 @@ use crate::{
     grpc::{decode, new_snapshot},
     id::SnapshotId,
     server::App,
+    snapshots::Kind,
     uploads::Receiving,
 };
 
@@ -77,7 +78,7 @@ pub async fn receive(
             receiving.write(piece.split_to(length)).await?;
         }
     }
-    let (row, _) = app.snapshots.import(new, receiving).await?;
+    let (row, _) = app.snapshots.import(new, receiving, Kind::Received).await?;
     let made = json!({ "snapshot_id": row.id.to_string(), "tree_digest": row.tree });
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }

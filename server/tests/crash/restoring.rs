@@ -16,7 +16,7 @@ use membrane_server::{
     clock::Clock,
     id::{SnapshotId, UserId, WorkspaceId},
     server::Server,
-    snapshots::NewSnapshot,
+    snapshots::{Kind, NewSnapshot},
     workspaces::NewWorkspace,
 };
 
@@ -52,7 +52,12 @@ pub async fn restore_again_and_again() {
             pinned: true,
             key: None,
         };
-        let taken = server.app.snapshots.take(new).await.expect("taken");
+        let taken = server
+            .app
+            .snapshots
+            .take(new, Kind::Taken)
+            .await
+            .expect("taken");
         arguments.push(taken.id.to_string());
         trees.push(look(&files));
     }

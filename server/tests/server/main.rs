@@ -19,6 +19,7 @@ mod matrix;
 mod providers;
 #[path = "../../../runner/files/tests/files/raw.rs"]
 mod raw;
+mod runs;
 mod searching;
 mod secrets;
 mod snapshots;

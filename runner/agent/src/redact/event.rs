@@ -70,6 +70,8 @@ impl Redactor {
                 self.mask_text(&mut decision.message);
             }
             Kind::Notice(notice) => self.mask_text(&mut notice.message),
+            Kind::RunStateChanged(changed) => self.mask_text(&mut changed.message),
+            Kind::RunOutput(output) => self.mask_text(&mut output.text),
             Kind::EgressTotals(_) | Kind::TurnQueued(_) => {}
         }
         kind

@@ -19,7 +19,7 @@ use crate::{
     id::SnapshotId,
     page::{Keyset, Page},
     server::App,
-    snapshots::NewSnapshot,
+    snapshots::{Kind, NewSnapshot},
     uploads::Receiving,
 };
 
@@ -178,7 +178,7 @@ impl Service {
             request_id: request.request_id,
         };
         let new = new_snapshot(header, &permit, "CreateSnapshot")?;
-        let row = self.0.snapshots.take(new).await?;
+        let row = self.0.snapshots.take(new, Kind::Taken).await?;
         Ok(proto::CreateSnapshotResponse {
             snapshot: Some(encode(row)?),
         })
@@ -320,7 +320,11 @@ impl Service {
             };
             receiving.write(chunk).await?;
         }
-        let (row, summary) = self.0.snapshots.import(new, receiving).await?;
+        let (row, summary) = self
+            .0
+            .snapshots
+            .import(new, receiving, Kind::Received)
+            .await?;
         let dropped = summary.dropped.iter().take(100);
         Ok(proto::ImportSnapshotResponse {
             snapshot: Some(encode(row)?),

@@ -64,6 +64,8 @@ pub(super) fn encode(row: snapshot::Model) -> Result<proto::Snapshot, Error> {
         (Kind::Taken, proto::SnapshotKind::Taken),
         (Kind::BeforeRestore, proto::SnapshotKind::BeforeRestore),
         (Kind::Received, proto::SnapshotKind::Received),
+        (Kind::RunBase, proto::SnapshotKind::RunBase),
+        (Kind::RunResult, proto::SnapshotKind::RunResult),
     ];
     let kind = kinds.into_iter().find(|(kind, _)| kind.word() == row.kind);
     let skipped_paths = serde_json::from_str(&row.skipped)

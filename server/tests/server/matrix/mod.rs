@@ -5,8 +5,8 @@ use membrane_entity::api_token;
 use membrane_proto::v1 as proto;
 use membrane_server::{
     authz::Role,
-    credentials::{digest_of, new_secret},
-    id::{ApiTokenId, SessionId},
+    credentials::{digest_of, new_runner_token, new_secret},
+    id::{ApiTokenId, RunnerTokenId, SessionId},
     secrets::NewSecret,
 };
 use prost::Message;
@@ -23,6 +23,7 @@ mod activity;
 mod changes;
 mod files;
 mod routes;
+mod runs;
 mod secrets;
 mod sessions;
 mod snapshots;
@@ -43,6 +44,8 @@ enum Allowed {
     Editors,
     /// Members who manage.
     Owners,
+    /// Runners.
+    Runners,
 }
 
 /// A workspace with things in it that the calls are about.
@@ -61,6 +64,8 @@ struct Place {
     change_set: String,
     /// A snapshot.
     snapshot: String,
+    /// Runs and what belongs to them, for calls that are about those.
+    runs: runs::Things,
 }
 
 type Build = fn(&Place) -> Vec<Bytes>;
@@ -89,11 +94,14 @@ fn matrix() -> impl Iterator<Item = &'static Method> {
         files::METHODS,
         changes::METHODS,
         snapshots::METHODS,
+        runs::METHODS,
     ];
     services.into_iter().flatten()
 }
 
 struct Cast {
+    /// The token of the runner.
+    runner: RunnerTokenId,
     callers: Vec<(&'static str, Caller)>,
     owner: Caller,
     viewer: Caller,
@@ -110,6 +118,9 @@ async fn cast(server: &TestServer) -> Cast {
     let stranger = server.user("owner of another workspace").await;
     stranger.new_workspace().await;
     let expired = expired(server, &owner).await;
+    let made = new_runner_token(&server.app.database, "runner".to_owned(), None, 0).await;
+    let (token, secret) = made.expect("a token");
+    let runner = Caller::stranger(&server.channel, Some(&format!("Bearer {secret}")));
     let callers = vec![
         ("anonymous", Caller::stranger(&server.channel, None)),
         (
@@ -128,9 +139,11 @@ async fn cast(server: &TestServer) -> Cast {
         ("owner", owner.clone()),
         ("owner in a browser", server.in_browser(&owner).await),
         ("administrator", administrator),
+        ("runner", runner),
     ];
     Cast {
         callers,
+        runner: RunnerTokenId(token.id),
         owner,
         viewer,
         editor,
@@ -192,6 +205,7 @@ async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
         session,
         change_set,
         snapshot,
+        runs: runs::Things::default(),
         workspace,
         victim: victim.id.to_string(),
         token: token_of(server, caller).await,
@@ -232,6 +246,12 @@ fn expected(allowed: Allowed, caller: &str) -> Code {
     if is_nobody {
         return Code::Unauthenticated;
     }
+    if caller == "runner" || allowed == Allowed::Runners {
+        return match (caller, allowed) {
+            ("runner", Allowed::Runners) => Code::Ok,
+            _ => Code::PermissionDenied,
+        };
+    }
     let rank = match caller {
         "viewer" => 1,
         "editor" => 2,
@@ -257,6 +277,7 @@ fn expected(allowed: Allowed, caller: &str) -> Code {
         Allowed::Viewers => role(1),
         Allowed::Editors => role(2),
         Allowed::Owners => role(3),
+        Allowed::Runners => Code::PermissionDenied,
     }
 }
 
@@ -272,7 +293,10 @@ async fn every_method_lets_through_exactly_whom_it_should() {
     }
     for (method, allowed, build) in matrix() {
         for (name, caller) in &cast.callers {
-            let place = place(&server, &cast, caller).await;
+            let mut place = place(&server, &cast, caller).await;
+            if method.starts_with("RunService/") {
+                place.runs = runs::furnish(&server, &cast, &place.workspace).await;
+            }
             let answer = wire::call(caller, &format!("/membrane.v1.{method}"), build(&place)).await;
             let code = answer
                 .as_ref()
@@ -298,7 +322,10 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
         ) {
             continue;
         }
-        let place = place(&server, &cast, stranger).await;
+        let mut place = place(&server, &cast, stranger).await;
+        if method.starts_with("RunService/") {
+            place.runs = runs::furnish(&server, &cast, &place.workspace).await;
+        }
         let absent = Place {
             workspace: Uuid::new_v4().to_string(),
             session: Uuid::new_v4().to_string(),
@@ -309,6 +336,7 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
             upload: place.upload.clone(),
             change_set: place.change_set.clone(),
             snapshot: place.snapshot.clone(),
+            runs: place.runs.absent(),
         };
         let path = format!("/membrane.v1.{method}");
         let foreign = wire::call(stranger, &path, build(&place))

@@ -8,7 +8,7 @@ use membrane_proto::v1::{
 };
 use membrane_server::{
     id::{UserId, WorkspaceId},
-    snapshots::NewSnapshot,
+    snapshots::{Kind, NewSnapshot},
 };
 use prost::Message as _;
 
@@ -24,7 +24,7 @@ pub async fn furnish(server: &TestServer, workspace: WorkspaceId, user: UserId) 
         pinned: false,
         key: None,
     };
-    let taken = server.app.snapshots.take(new).await;
+    let taken = server.app.snapshots.take(new, Kind::Taken).await;
     taken.expect("a snapshot").id.to_string()
 }
 

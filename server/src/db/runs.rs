@@ -1,0 +1,619 @@
+//! Run rows, and the transactions in which a run and its log change together. Whatever a runner
+//! writes goes through [`held`], which knows whether its lease still holds.
+
+use std::collections::{BTreeMap, HashMap};
+
+use membrane_entity::run;
+use membrane_proto::v1::{Event, EventPayload, RunState, RunStateChanged, event_payload::Kind};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
+    EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
+
+use super::{
+    Database,
+    events::{self, NewEvent},
+    older_than, requests,
+    requests::RequestKey,
+};
+use crate::{
+    clock::Millis,
+    error::Error,
+    id::{RunId, RunnerTokenId, SnapshotId, WorkspaceId},
+    page::Page,
+    runs::{ApplyState, LEASE, is_final, parse_state, word},
+};
+
+/// Queued runs that are looked at for one claim.
+const CANDIDATES: u64 = 500;
+/// Most unfinished runs of a workspace.
+const MAX_UNFINISHED: u64 = 1_000;
+/// Longest pause before another attempt.
+const MAX_PAUSE: Millis = 60_000;
+
+/// A run that has changed, and what to tell of it after the commit.
+#[derive(Debug)]
+pub struct Changed {
+    /// It, as it is now.
+    pub run: run::Model,
+    /// What was stored.
+    pub events: Vec<Event>,
+}
+
+/// Who wants to claim.
+#[derive(Debug, Clone)]
+pub struct Claimant {
+    /// The token it came with.
+    pub token: RunnerTokenId,
+    /// The only workspace whose runs it may claim.
+    pub workspace: Option<WorkspaceId>,
+    /// What it calls itself.
+    pub name: String,
+    /// What it has.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A lease as a runner shows it.
+#[derive(Debug, Clone)]
+pub struct HeldLease {
+    /// The run.
+    pub run: RunId,
+    /// The attempt.
+    pub attempt: i32,
+    /// Of its secret.
+    pub digest: [u8; 32],
+    /// The token that the runner came with.
+    pub token: RunnerTokenId,
+    /// The only workspace that this token is for.
+    pub workspace: Option<WorkspaceId>,
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// What the run becomes: final, or queued for another attempt.
+    pub state: RunState,
+    /// A stable word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Database {
+    /// Inserts a queued run, unless an earlier call with the same key did.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the key was used for something else; [`Error::Exhausted`] with
+    /// TOO_MANY_RUNS.
+    pub async fn insert_run(
+        &self,
+        row: run::Model,
+        key: RequestKey,
+        now: Millis,
+    ) -> Result<Changed, Error> {
+        let transaction = self.begin().await?;
+        if let Some(earlier) = requests::earlier(&transaction, &key).await? {
+            let found = run::Entity::find_by_id(earlier).one(&transaction).await?;
+            let run = found.filter(|found| found.workspace_id == row.workspace_id);
+            return Ok(Changed {
+                run: run.ok_or(Error::NotFound("run"))?,
+                events: Vec::new(),
+            });
+        }
+        let unfinished = run::Entity::find()
+            .filter(run::Column::WorkspaceId.eq(row.workspace_id))
+            .filter(run::Column::EndTime.is_null())
+            .count(&transaction)
+            .await?;
+        if unfinished >= MAX_UNFINISHED {
+            return Err(Error::Exhausted {
+                reason: "TOO_MANY_RUNS",
+                message: format!("a workspace can have at most {MAX_UNFINISHED} unfinished runs"),
+            });
+        }
+        run::Entity::insert(row.clone().into_active_model())
+            .exec_without_returning(&transaction)
+            .await?;
+        requests::remember(&transaction, &key, row.id, now).await?;
+        let events = events::insert(&transaction, vec![told(&row)], now).await?;
+        transaction.commit().await?;
+        Ok(Changed { run: row, events })
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn run(&self, id: RunId) -> Result<Option<run::Model>, DbErr> {
+        run::Entity::find_by_id(id.0).one(&self.reader).await
+    }
+
+    /// The workspace of a run.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn workspace_of_run(&self, id: RunId) -> Result<Option<WorkspaceId>, DbErr> {
+        let row = self.run(id).await?;
+        Ok(row.map(|row| WorkspaceId(row.workspace_id)))
+    }
+
+    /// One page of a workspace's runs, the latest first.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn list_runs(
+        &self,
+        workspace: WorkspaceId,
+        states: &[RunState],
+        page: &Page,
+    ) -> Result<Vec<run::Model>, DbErr> {
+        let mut query = run::Entity::find().filter(run::Column::WorkspaceId.eq(workspace.0));
+        if !states.is_empty() {
+            query = query.filter(run::Column::State.is_in(states.iter().map(|state| word(*state))));
+        }
+        if let Some(place) = page.after {
+            query = query.filter(older_than(run::Column::CreateTime, run::Column::Id, place));
+        }
+        query
+            .order_by_desc(run::Column::CreateTime)
+            .order_by_desc(run::Column::Id)
+            .limit(page.fetch())
+            .all(&self.reader)
+            .await
+    }
+
+    /// Gives the run whose turn it is to a claimant, under a lease with this digest.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn claim_run(
+        &self,
+        claimant: &Claimant,
+        digest: [u8; 32],
+        now: Millis,
+    ) -> Result<Option<Changed>, Error> {
+        // Most claims find nothing; they need not wait for the one writer.
+        if candidates(&self.reader, claimant, now).await?.is_empty() {
+            return Ok(None);
+        }
+        let transaction = self.begin().await?;
+        let queued = candidates(&transaction, claimant, now).await?;
+        let Some(mut row) = first(queued, &at_work(&transaction).await?) else {
+            return Ok(None);
+        };
+        row.state = word(RunState::Claimed).to_owned();
+        row.attempt += 1;
+        row.runner_token_id = Some(claimant.token.0);
+        row.runner_name.clone_from(&claimant.name);
+        row.lease_digest = Some(digest.to_vec());
+        row.lease_expire_time = Some(now + LEASE);
+        row.deadline = None;
+        row.reported = 0;
+        row.reason = String::new();
+        row.message = String::new();
+        Ok(Some(store(transaction, row, true, now).await?))
+    }
+
+    /// Begins the work of a claimed run; does nothing to one that has begun.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with STALE_LEASE.
+    pub async fn start_run(&self, lease: &HeldLease, now: Millis) -> Result<Changed, Error> {
+        let transaction = self.begin().await?;
+        let mut row = held(&transaction, lease, now).await?;
+        if row.deadline.is_some() {
+            return Ok(Changed {
+                run: row,
+                events: Vec::new(),
+            });
+        }
+        row.state = word(RunState::Running).to_owned();
+        row.start_time = row.start_time.or(Some(now));
+        row.deadline = Some(now + row.timeout);
+        row.lease_expire_time = Some(now + LEASE);
+        store(transaction, row, true, now).await
+    }
+
+    /// Renews a lease.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with STALE_LEASE.
+    pub async fn renew_lease(&self, lease: &HeldLease, now: Millis) -> Result<run::Model, Error> {
+        let transaction = self.begin().await?;
+        let mut row = held(&transaction, lease, now).await?;
+        row.lease_expire_time = Some(now + LEASE);
+        Ok(store(transaction, row, false, now).await?.run)
+    }
+
+    /// The run of a lease that holds.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with STALE_LEASE.
+    pub async fn leased_run(&self, lease: &HeldLease, now: Millis) -> Result<run::Model, Error> {
+        let found = run::Entity::find_by_id(lease.run.0)
+            .one(&self.reader)
+            .await?;
+        check(found, lease, now)
+    }
+
+    /// Adds what a runner tells, from its number `first` on. What is known already is left out.
+    /// Answers the number up to which everything is stored, and what to publish.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with STALE_LEASE or GAP.
+    pub async fn append_run_events(
+        &self,
+        lease: &HeldLease,
+        first: i64,
+        payloads: Vec<EventPayload>,
+        now: Millis,
+    ) -> Result<(i64, Vec<Event>), Error> {
+        let transaction = self.begin().await?;
+        let mut row = held(&transaction, lease, now).await?;
+        if first > row.reported + 1 {
+            return Err(Error::Precondition {
+                reason: "GAP",
+                message: format!("the next number is {}, not {first}", row.reported + 1),
+            });
+        }
+        let known = usize::try_from(row.reported + 1 - first).unwrap_or(usize::MAX);
+        let stream = lease.run.stream();
+        let new = payloads.into_iter().skip(known).map(|payload| NewEvent {
+            stream: stream.clone(),
+            turn_id: String::new(),
+            payload,
+        });
+        let stored = events::insert(&transaction, new.collect(), now).await?;
+        row.reported += i64::try_from(stored.len()).unwrap_or(i64::MAX);
+        let row = store(transaction, row, false, now).await?.run;
+        Ok((row.reported, stored))
+    }
+
+    /// Notes what a run made.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with STALE_LEASE.
+    pub async fn set_run_result(
+        &self,
+        lease: &HeldLease,
+        result: SnapshotId,
+        now: Millis,
+    ) -> Result<(), Error> {
+        let transaction = self.begin().await?;
+        let mut row = held(&transaction, lease, now).await?;
+        row.result_snapshot_id = Some(result.0);
+        store(transaction, row, false, now).await?;
+        Ok(())
+    }
+
+    /// Ends an attempt as its runner says.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with STALE_LEASE.
+    pub async fn finish_run(
+        &self,
+        lease: &HeldLease,
+        ending: Ending,
+        now: Millis,
+    ) -> Result<Changed, Error> {
+        let transaction = self.begin().await?;
+        let row = held(&transaction, lease, now).await?;
+        end(transaction, row, ending, now).await
+    }
+
+    /// Cancels a run, or asks its runner to.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn cancel_run(&self, id: RunId, now: Millis) -> Result<Changed, Error> {
+        let transaction = self.begin().await?;
+        let found = run::Entity::find_by_id(id.0).one(&transaction).await?;
+        let mut row = found.ok_or(Error::NotFound("run"))?;
+        let state = parse_state(&row.state);
+        if is_final(state) || row.cancel_requested {
+            return Ok(Changed {
+                run: row,
+                events: Vec::new(),
+            });
+        }
+        row.cancel_requested = true;
+        if state == RunState::Queued {
+            return end(transaction, row, cancelled(), now).await;
+        }
+        store(transaction, row, false, now).await
+    }
+
+    /// Ends the attempts whose lease is lost, and asks those to stop that are over their time.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn expire_runs(&self, now: Millis) -> Result<Vec<Changed>, Error> {
+        let overdue = run::Entity::find()
+            .filter(run::Column::EndTime.is_null())
+            .filter(
+                Condition::any()
+                    .add(run::Column::LeaseExpireTime.lte(now))
+                    .add(
+                        Condition::all()
+                            .add(run::Column::Deadline.lte(now))
+                            .add(run::Column::CancelRequested.eq(false)),
+                    ),
+            )
+            .limit(CANDIDATES)
+            .all(&self.reader)
+            .await?;
+        let mut changed = Vec::new();
+        for row in overdue {
+            changed.extend(self.expire_run(RunId(row.id), now).await?);
+        }
+        Ok(changed)
+    }
+
+    async fn expire_run(&self, id: RunId, now: Millis) -> Result<Option<Changed>, Error> {
+        let transaction = self.begin().await?;
+        let Some(mut row) = run::Entity::find_by_id(id.0).one(&transaction).await? else {
+            return Ok(None);
+        };
+        let is_lost = row.lease_expire_time.is_some_and(|time| time <= now);
+        let is_late = row.deadline.is_some_and(|time| time <= now);
+        if !is_lost && is_late && !row.cancel_requested {
+            row.cancel_requested = true;
+            row.reason = TIMEOUT.to_owned();
+            return Ok(Some(store(transaction, row, false, now).await?));
+        }
+        if !is_lost {
+            return Ok(None);
+        }
+        let ending = match (row.cancel_requested, row.reason.as_str()) {
+            (true, TIMEOUT) => timed_out(),
+            (true, _) => cancelled(),
+            (false, _) => lost(),
+        };
+        Ok(Some(end(transaction, row, ending, now).await?))
+    }
+
+    /// Gives every lease its whole time again: nobody could renew one while the server was away.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn revive_leases(&self, now: Millis) -> Result<(), DbErr> {
+        let transaction = self.begin().await?;
+        run::Entity::update_many()
+            .col_expr(
+                run::Column::LeaseExpireTime,
+                sea_orm::sea_query::Expr::value(now + LEASE),
+            )
+            .filter(run::Column::EndTime.is_null())
+            .filter(run::Column::LeaseExpireTime.is_not_null())
+            .exec(&transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Notes whether a run's result is applied, and what was in the way.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn set_apply_state(
+        &self,
+        id: RunId,
+        state: &str,
+        conflicts: String,
+        now: Millis,
+    ) -> Result<run::Model, Error> {
+        let transaction = self.begin().await?;
+        let found = run::Entity::find_by_id(id.0).one(&transaction).await?;
+        let mut row = found.ok_or(Error::NotFound("run"))?;
+        row.apply_state = state.to_owned();
+        row.conflicts = conflicts;
+        Ok(store(transaction, row, false, now).await?.run)
+    }
+
+    /// The manifests that a workspace's unfinished runs begin with.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub(super) async fn run_manifests(&self, workspace: WorkspaceId) -> Result<Vec<String>, DbErr> {
+        run::Entity::find()
+            .select_only()
+            .column(run::Column::BaseManifest)
+            .filter(run::Column::WorkspaceId.eq(workspace.0))
+            .filter(run::Column::EndTime.is_null())
+            .into_tuple()
+            .all(&self.reader)
+            .await
+    }
+}
+
+/// The reason of what worked too long.
+const TIMEOUT: &str = "TIMEOUT";
+
+fn cancelled() -> Ending {
+    Ending {
+        state: RunState::Cancelled,
+        reason: "CANCELLED",
+        message: "It was cancelled.".to_owned(),
+    }
+}
+
+fn timed_out() -> Ending {
+    Ending {
+        state: RunState::Failed,
+        reason: TIMEOUT,
+        message: "It worked for longer than it may.".to_owned(),
+    }
+}
+
+fn lost() -> Ending {
+    Ending {
+        state: RunState::Queued,
+        reason: "LEASE_EXPIRED",
+        message: "Its runner was not heard of any more.".to_owned(),
+    }
+}
+
+/// Queued runs that a claimant may have, the oldest of the highest priority first.
+async fn candidates(
+    connection: &impl sea_orm::ConnectionTrait,
+    claimant: &Claimant,
+    now: Millis,
+) -> Result<Vec<run::Model>, DbErr> {
+    let mut query = run::Entity::find()
+        .filter(run::Column::State.eq(word(RunState::Queued)))
+        .filter(run::Column::NotBefore.lte(now));
+    if let Some(workspace) = claimant.workspace {
+        query = query.filter(run::Column::WorkspaceId.eq(workspace.0));
+    }
+    let queued = query
+        .order_by_desc(run::Column::Priority)
+        .order_by_asc(run::Column::CreateTime)
+        .order_by_asc(run::Column::Id)
+        .limit(CANDIDATES)
+        .all(connection)
+        .await?;
+    let fits = |row: &run::Model| {
+        let wanted = crate::runs::labels_of(&row.spec);
+        wanted
+            .iter()
+            .all(|(name, value)| claimant.labels.get(name) == Some(value))
+    };
+    Ok(queued.into_iter().filter(fits).collect())
+}
+
+/// How many runs are at work, by workspace.
+async fn at_work(transaction: &DatabaseTransaction) -> Result<HashMap<uuid::Uuid, usize>, DbErr> {
+    let busy: Vec<uuid::Uuid> = run::Entity::find()
+        .select_only()
+        .column(run::Column::WorkspaceId)
+        .filter(run::Column::State.is_in([word(RunState::Claimed), word(RunState::Running)]))
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    let mut counts = HashMap::new();
+    for workspace in busy {
+        *counts.entry(workspace).or_default() += 1;
+    }
+    Ok(counts)
+}
+
+/// Whose turn it is: the highest priority, then the workspace with the fewest at work, then age.
+fn first(queued: Vec<run::Model>, at_work: &HashMap<uuid::Uuid, usize>) -> Option<run::Model> {
+    queued.into_iter().min_by_key(|row| {
+        let busy = at_work.get(&row.workspace_id).copied().unwrap_or_default();
+        (-row.priority, busy, row.create_time, row.id)
+    })
+}
+
+/// The run of a lease, if the lease holds.
+async fn held(
+    transaction: &DatabaseTransaction,
+    lease: &HeldLease,
+    now: Millis,
+) -> Result<run::Model, Error> {
+    let found = run::Entity::find_by_id(lease.run.0)
+        .one(transaction)
+        .await?;
+    check(found, lease, now)
+}
+
+fn check(found: Option<run::Model>, lease: &HeldLease, now: Millis) -> Result<run::Model, Error> {
+    let visible = |row: &run::Model| {
+        lease
+            .workspace
+            .is_none_or(|only| only.0 == row.workspace_id)
+    };
+    let row = found.filter(visible).ok_or(Error::NotFound("run"))?;
+    let holds = row.attempt == lease.attempt
+        && row.runner_token_id == Some(lease.token.0)
+        && row.lease_digest.as_deref() == Some(&lease.digest[..])
+        && row.lease_expire_time.is_some_and(|time| time > now);
+    if holds {
+        return Ok(row);
+    }
+    Err(Error::Precondition {
+        reason: "STALE_LEASE",
+        message: "this lease is lost; stop working on the run".to_owned(),
+    })
+}
+
+/// Ends an attempt: the run is final, or queued once more after a pause if it may be.
+async fn end(
+    transaction: DatabaseTransaction,
+    mut row: run::Model,
+    ending: Ending,
+    now: Millis,
+) -> Result<Changed, Error> {
+    let is_over = ending.state == RunState::Queued && row.attempt >= row.max_attempts;
+    let state = if is_over {
+        RunState::Failed
+    } else {
+        ending.state
+    };
+    row.state = word(state).to_owned();
+    row.reason = if is_over {
+        "ATTEMPTS_EXHAUSTED"
+    } else {
+        ending.reason
+    }
+    .to_owned();
+    row.message = match is_over {
+        true => format!("{} It was tried {} times.", ending.message, row.attempt),
+        false => ending.message,
+    };
+    row.lease_digest = None;
+    row.lease_expire_time = None;
+    row.deadline = None;
+    if is_final(state) {
+        row.end_time = Some(now);
+        if state == RunState::Succeeded && row.result_snapshot_id.is_some() {
+            // Until it is known better, also if this server ends right here.
+            row.apply_state = ApplyState::Pending.word().to_owned();
+        }
+    } else {
+        let exponent = u32::try_from(row.attempt).unwrap_or_default().min(10);
+        row.not_before = now + (1_000 << exponent).min(MAX_PAUSE);
+        // What another attempt makes is another result.
+        row.result_snapshot_id = None;
+    }
+    store(transaction, row, true, now).await
+}
+
+/// Stores a changed row, with an event of its state if that is to be told.
+async fn store(
+    transaction: DatabaseTransaction,
+    row: run::Model,
+    tell: bool,
+    now: Millis,
+) -> Result<Changed, Error> {
+    let active = row.clone().into_active_model().reset_all();
+    active.update(&transaction).await?;
+    let told = if tell { vec![told(&row)] } else { Vec::new() };
+    let events = events::insert(&transaction, told, now).await?;
+    transaction.commit().await?;
+    Ok(Changed { run: row, events })
+}
+
+fn told(row: &run::Model) -> NewEvent {
+    let state = parse_state(&row.state);
+    let is_held = row.lease_digest.is_some();
+    let changed = RunStateChanged {
+        state: state.into(),
+        attempt: row.attempt,
+        runner_name: if is_held {
+            row.runner_name.clone()
+        } else {
+            String::new()
+        },
+        reason: row.reason.clone(),
+        message: row.message.clone(),
+    };
+    NewEvent {
+        stream: RunId(row.id).stream(),
+        turn_id: String::new(),
+        payload: EventPayload {
+            kind: Some(Kind::RunStateChanged(changed)),
+            ..EventPayload::default()
+        },
+    }
+}
