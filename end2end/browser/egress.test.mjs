@@ -75,6 +75,27 @@ test('a refused host is shown, allowed with a button, and then reached', async (
   await view.close();
 });
 
+test('who only looks sees what was refused, and no button', async () => {
+  const workspace = await newWorkspace('Looked at', listed);
+  const id = await server.newSession(workspace);
+  await server.send(id, `!bash curl -sS http://${host}/`);
+  await server.turnEnds(id);
+  await server.command('user', 'create', 'Viola');
+  const { users } = await server.rpc('AccountService/ListUsers');
+  const userId = users.find(({ name }) => name === 'Viola').id;
+  await server.rpc('WorkspaceService/SetMember', { workspaceId: workspace, userId, role: 'ROLE_VIEWER' });
+  const view = await openPage(browser, server, { signedIn: false });
+  const token = new URL(await server.command('login-link', '--user', 'Viola')).hash.replace('#token=', '');
+  await view.context.request.post(`${server.url}/auth/exchange`, { data: { token } });
+  await view.open(`${server.url}/workspaces/${workspace}/sessions/${id}`);
+  await view.page.locator('.egress-line').getByText('is not on this workspace\'s list of hosts').waitFor();
+  assert.equal(await view.page.getByRole('button', { name: 'Allow this host' }).count(), 0);
+  await view.open(`${server.url}/workspaces/${workspace}/activity`);
+  await view.page.locator('.activity-row').first().waitFor();
+  assert.equal(await view.page.getByRole('button', { name: 'Allow this host' }).count(), 0);
+  await view.close();
+});
+
 test('what is never reached has no button', async () => {
   const workspace = await newWorkspace('Asks to leave', { mode: 'EGRESS_MODE_PUBLIC' });
   const id = await server.newSession(workspace);

@@ -22,6 +22,7 @@ FINAL = {wire.event.RUN_STATE_SUCCEEDED, wire.event.RUN_STATE_FAILED, wire.event
 class Runs(unittest.TestCase):
     def setUp(self):
         self.server = Server()
+        self.addCleanup(self.server.stop)
         self.client = self.server.client()
         self.workspace = new_workspace(self.client, "runs").id
         self.runners = []
@@ -32,7 +33,6 @@ class Runs(unittest.TestCase):
         for runner in self.runners:
             runner.kill()
             runner.wait()
-        self.server.stop()
 
     def start_runner(self) -> subprocess.Popen:
         kept = {name: os.environ[name] for name in ["PATH", "HOME"] if name in os.environ}

@@ -17,6 +17,7 @@ pub mod events;
 pub mod files;
 pub mod grpc;
 pub mod id;
+pub mod logging;
 pub mod page;
 pub mod previews;
 pub mod providers;

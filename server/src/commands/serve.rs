@@ -7,19 +7,13 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use super::{find_user, new_login_link};
-use crate::{
-    clock::Clock,
-    config::{Config, LogFormat},
-    redaction::MaskedLog,
-    server::Server,
-};
+use crate::{clock::Clock, config::Config, logging, server::Server};
 
 pub async fn run(config: Config, login_link: bool) -> anyhow::Result<()> {
     let logs = Redactor::default();
-    start_logging(&config, logs.clone())?;
+    logging::start(&config, logs.clone())?;
     tracing::info!(?config, "starting");
     let listener = TcpListener::bind(config.listen)
         .await
@@ -37,22 +31,6 @@ pub async fn run(config: Config, login_link: bool) -> anyhow::Result<()> {
     }
     reload_on_hangup(&server)?;
     server.serve(listener, stop_on_signal()?).await
-}
-
-fn start_logging(config: &Config, redactor: Redactor) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log).context("MEMBRANE_LOG is not a valid filter")?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(MaskedLog::new(redactor, std::io::stderr));
-    match config.log_format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
-    // What a panic says may hold a secret: it goes where it is masked.
-    std::panic::set_hook(Box::new(|panic| {
-        tracing::error!(panic.message = %panic, "a part of the server panicked");
-    }));
-    Ok(())
 }
 
 fn reload_on_hangup(server: &Server) -> anyhow::Result<()> {

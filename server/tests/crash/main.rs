@@ -2,7 +2,8 @@
 //! was stored is there afterwards, without a gap, and the database is sound.
 //!
 //! Not an ordinary test, because the process to be killed is this program itself. Then the program
-//! that changes the master key is killed (`rotating`), and a server that restores (`restoring`).
+//! that changes the master key is killed (`rotating`), and a server that restores
+//! (`restoring`). Last, parts of a process panic (`panicking`).
 
 #![allow(
     clippy::disallowed_macros,
@@ -29,6 +30,7 @@ use membrane_server::{
 };
 use tokio_util::sync::CancellationToken;
 
+mod panicking;
 mod restoring;
 mod rotating;
 
@@ -50,10 +52,14 @@ async fn main() {
     if let Some(arguments) = child("restore") {
         return restoring::restore(arguments).await;
     }
+    if let Some(arguments) = child("panic") {
+        return panicking::panic(arguments).await;
+    }
     kill_again_and_again().await;
     rotating::rotate_again_and_again().await;
     restoring::restore_again_and_again().await;
-    println!("3 passed, 0 failed");
+    panicking::panic_again_and_again();
+    println!("4 passed, 0 failed");
 }
 
 async fn open(directory: &Path) -> Database {

