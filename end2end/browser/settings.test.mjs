@@ -19,7 +19,8 @@ let server;
 
 before(async () => {
   model = await ScriptedModel.start(key);
-  server = await Server.start('--egress-allow-private', '127.0.0.1', '--log', 'trace');
+  const tools = ['--sandbox-extra-toolchains', 'sayings=/var/lib;letters=/var/cache'];
+  server = await Server.start('--egress-allow-private', '127.0.0.1', '--log', 'trace', ...tools);
   browser = await openBrowser();
 });
 
@@ -140,3 +141,19 @@ function filesIn(directory) {
     .map((name) => join(directory, name))
     .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
+
+test('a toolchain that is offered is hidden with a tick', async () => {
+  const { view, page, workspace } = await openSettings();
+  const tools = page.getByRole('region', { name: 'Toolchains' });
+  assert.equal(await tools.getByRole('checkbox', { name: /^sayings/ }).isChecked(), true);
+  await tools.getByRole('checkbox', { name: /^letters/ }).uncheck();
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Saved. It holds from the next turn on.').waitFor();
+  const stored = await server.rpc('WorkspaceService/GetWorkspace', { workspaceId: workspace });
+  assert.deepEqual(stored.workspace.settings.hiddenToolchains, ['letters']);
+  await page.reload();
+  await view.alive();
+  assert.equal(await tools.getByRole('checkbox', { name: /^letters/ }).isChecked(), false);
+  assert.equal(await tools.getByRole('checkbox', { name: /^sayings/ }).isChecked(), true);
+  await view.close();
+});

@@ -12,7 +12,10 @@ use std::{
 use clap::{Args, Command, ValueEnum};
 use membrane_agent::{
     egress::{AllowRule, BadAllowRule},
-    sandbox::{Limits, SandboxConfig, SandboxMode, toolchains},
+    sandbox::{
+        Limits, SandboxConfig, SandboxMode,
+        toolchains::{self, Toolchain},
+    },
 };
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -175,6 +178,17 @@ pub struct Given {
         value_name = "BOOL"
     )]
     pub sandbox_toolchains: Option<bool>,
+
+    /// More toolchains to offer inside, `<name>=<directory>` with more directories after colons,
+    /// separated by semicolons. Each directory is shown read-only; its `bin`, or itself if it has
+    /// none, is put on the PATH.
+    #[arg(
+        long,
+        env = "MEMBRANE_SANDBOX_EXTRA_TOOLCHAINS",
+        global = true,
+        value_name = "TOOLCHAINS"
+    )]
+    pub sandbox_extra_toolchains: Option<String>,
 
     /// Memory in MiB that the processes of one command may use together. Default: half of the
     /// machine's.
@@ -386,6 +400,7 @@ impl fmt::Debug for Config {
             .field("sandbox", &self.sandbox.mode)
             .field("sandbox_ro_binds", &self.sandbox.ro_binds)
             .field("sandbox_path", &self.sandbox.path)
+            .field("sandbox_toolchains", &self.sandbox.toolchains)
             .field("sandbox_limits", &self.sandbox.limits)
             .field("egress_allow_private", &self.egress_allow_private)
             .field("site_dir", &self.site_dir)
@@ -409,6 +424,9 @@ fn merge(over: Given, under: Given) -> Given {
         sandbox_ro_binds: over.sandbox_ro_binds.or(under.sandbox_ro_binds),
         sandbox_path: over.sandbox_path.or(under.sandbox_path),
         sandbox_toolchains: over.sandbox_toolchains.or(under.sandbox_toolchains),
+        sandbox_extra_toolchains: over
+            .sandbox_extra_toolchains
+            .or(under.sandbox_extra_toolchains),
         sandbox_memory_mib: over.sandbox_memory_mib.or(under.sandbox_memory_mib),
         sandbox_processes: over.sandbox_processes.or(under.sandbox_processes),
         sandbox_disk_mib: over.sandbox_disk_mib.or(under.sandbox_disk_mib),
@@ -453,6 +471,7 @@ fn sandbox(given: &Given, data_dir: &Path) -> SandboxConfig {
         ro_binds: directories(given.sandbox_ro_binds.as_deref()),
         path: directories(given.sandbox_path.as_deref()),
         limits: limits(given),
+        toolchains: extra_toolchains(given.sandbox_extra_toolchains.as_deref()),
         ..SandboxConfig::default()
     };
     match (given.sandbox_toolchains, variable("PATH"), variable("HOME")) {
@@ -461,6 +480,31 @@ fn sandbox(given: &Given, data_dir: &Path) -> SandboxConfig {
         }
         _ => config,
     }
+}
+
+/// Toolchains that the operator names. What is no name and directories is left out; a start logs
+/// what there is.
+fn extra_toolchains(list: Option<&str>) -> Vec<Toolchain> {
+    let named = list.unwrap_or_default().split(';');
+    let toolchain = |one: &str| {
+        let (name, places) = one.trim().split_once('=')?;
+        let ro_binds = directories(Some(places));
+        let program_directory = |place: &PathBuf| {
+            let programs = place.join("bin");
+            if programs.is_dir() {
+                programs
+            } else {
+                place.clone()
+            }
+        };
+        Some(Toolchain {
+            name: name.trim().to_owned(),
+            path: ro_binds.iter().map(program_directory).collect(),
+            ro_binds,
+            env: Vec::new(),
+        })
+    };
+    named.filter_map(toolchain).collect()
 }
 
 fn limits(given: &Given) -> Limits {

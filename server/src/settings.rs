@@ -13,6 +13,9 @@ pub use egress::{Egress, EgressMode};
 pub use limits::Limits;
 
 const MAX_MODEL: usize = 200;
+/// Most toolchains that a workspace hides, and the longest name of one in bytes.
+const MAX_HIDDEN: usize = 50;
+const MAX_TOOLCHAIN: usize = 64;
 const MAX_PROMPT: usize = 100_000;
 const MAX_MODELS: usize = 50;
 const MAX_VARIABLES: usize = 100;
@@ -124,6 +127,9 @@ pub struct Settings {
     /// What the processes of an agent may reach. Rows of earlier versions have none.
     #[serde(default)]
     pub egress: Egress,
+    /// Toolchains that agents do not see, by name.
+    #[serde(default)]
+    pub hidden_toolchains: Vec<String>,
 }
 
 impl Default for Settings {
@@ -142,6 +148,7 @@ impl Default for Settings {
             allowed_models: Vec::new(),
             model_access: false,
             egress: Egress::default(),
+            hidden_toolchains: Vec::new(),
         }
     }
 }
@@ -179,6 +186,7 @@ impl Settings {
             "limits",
             "allowed_models",
             "model_access",
+            "hidden_toolchains",
         ] {
             settings.set(field, &given)?;
         }
@@ -225,6 +233,7 @@ impl Settings {
             "limits" => self.limits = Limits::decode(given.limits.unwrap_or_default()),
             "allowed_models" => self.allowed_models.clone_from(&given.allowed_models),
             "model_access" => self.model_access = given.model_access,
+            "hidden_toolchains" => self.hidden_toolchains.clone_from(&given.hidden_toolchains),
             "egress" => self.egress = Egress::decode(given.egress.as_ref())?,
             "engine" if given.engine() == proto::Engine::Native => {}
             "engine" => return Err(unspecified("engine")),
@@ -243,7 +252,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Invalid`] for an unspecified value.
     pub fn set_all(&mut self, given: &proto::WorkspaceSettings) -> Result<(), Error> {
-        const FIELDS: [&str; 14] = [
+        const FIELDS: [&str; 15] = [
             "provider",
             "base_url",
             "model",
@@ -258,6 +267,7 @@ impl Settings {
             "allowed_models",
             "model_access",
             "egress",
+            "hidden_toolchains",
         ];
         FIELDS.iter().try_for_each(|field| self.set(field, given))
     }
@@ -318,6 +328,14 @@ impl Settings {
         if let Err(text) = check_environment(&self.environment) {
             complain("environment", text);
         }
+        let is_name = |name: &String| (1..=MAX_TOOLCHAIN).contains(&name.len());
+        if self.hidden_toolchains.len() > MAX_HIDDEN || !self.hidden_toolchains.iter().all(is_name)
+        {
+            complain(
+                "hidden_toolchains",
+                format!("must be at most {MAX_HIDDEN} names of 1 to {MAX_TOOLCHAIN} bytes"),
+            );
+        }
         if let Err((field, text)) = self.egress.check() {
             complain(field, text);
         }
@@ -368,6 +386,7 @@ impl Settings {
             allowed_models: self.allowed_models.clone(),
             model_access: self.model_access,
             egress: Some(self.egress.encode()),
+            hidden_toolchains: self.hidden_toolchains.clone(),
         }
     }
 

@@ -51,5 +51,6 @@ pub mod toasts;
 pub mod todos;
 pub mod tool_body;
 pub mod tool_card;
+pub mod toolchain_fields;
 pub mod transcript_view;
 pub mod turn_end;

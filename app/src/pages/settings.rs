@@ -20,6 +20,7 @@ use crate::{
         problem::{InlineProblem, Problem},
         provider_keys::ProviderKeys,
         skeleton::Skeleton,
+        toolchain_fields::ToolchainFields,
     },
     context::Place,
     egress,
@@ -36,6 +37,7 @@ pub fn Settings() -> impl IntoView {
         |id| api::load(workspace(id.unwrap_or_default())),
     );
     let presets = Resource::new(|| (), |()| api::load(presets()));
+    let toolchains = Resource::new(|| (), |()| api::load(toolchains()));
     view! {
         <Title text="Settings" />
         <Header title="Settings" />
@@ -45,8 +47,13 @@ pub fn Settings() -> impl IntoView {
             }>
                 {move || Suspend::new(async move {
                     let (workspace, presets) = (workspace.await, presets.await);
-                    match workspace.and_then(|workspace| Ok((workspace, presets?))) {
-                        Ok((workspace, presets)) => view! { <Forms workspace presets /> }.into_any(),
+                    let toolchains = toolchains.await;
+                    let offers = presets.and_then(|presets| Ok(Offers {
+                        presets: presets.0.presets,
+                        toolchains: toolchains?.0.toolchains,
+                    }));
+                    match workspace.and_then(|workspace| Ok((workspace, offers?))) {
+                        Ok((workspace, offers)) => view! { <Forms workspace offers /> }.into_any(),
                         Err(error) => {
                             if error.is_not_found() {
                                 api::set_page_status(404);
@@ -61,20 +68,22 @@ pub fn Settings() -> impl IntoView {
     .into_any()
 }
 
+/// What a workspace can choose from.
+struct Offers {
+    presets: Vec<pb::EgressPreset>,
+    toolchains: Vec<pb::Toolchain>,
+}
+
 #[component]
-fn Forms(
-    workspace: Wire<pb::Workspace>,
-    presets: Wire<pb::ListEgressPresetsResponse>,
-) -> impl IntoView {
+fn Forms(workspace: Wire<pb::Workspace>, offers: Offers) -> impl IntoView {
     let workspace = workspace.0;
-    let presets = presets.0.presets;
     let owner = workspace.role() == pb::Role::Owner;
     let settings = workspace.settings.clone().unwrap_or_default();
     let provider = RwSignal::new(settings.provider());
     let id = workspace.id.clone();
     let name = workspace.name.clone();
     view! {
-        <SettingsForm workspace=workspace presets provider />
+        <SettingsForm workspace=workspace offers provider />
         <ProviderKeys workspace_id=id.clone() provider owner />
         {owner.then(|| view! { <DangerZone workspace_id=id name /> })}
     }
@@ -93,7 +102,7 @@ enum Saving {
 #[component]
 fn SettingsForm(
     workspace: pb::Workspace,
-    presets: Vec<pb::EgressPreset>,
+    offers: Offers,
     provider: RwSignal<pb::Provider>,
 ) -> impl IntoView {
     let place = expect_context::<Place>();
@@ -150,7 +159,8 @@ fn SettingsForm(
                 <LimitFields settings=settings.clone() />
                 <PermissionFields mode=settings.permission_mode() />
                 <ToolFields allowed=settings.allowed_tools.clone() />
-                <EgressFields settings presets />
+                <ToolchainFields hidden=settings.hidden_toolchains.clone() offered=offers.toolchains />
+                <EgressFields settings presets=offers.presets />
             </fieldset>
             <InlineProblem error />
             <SaveBar saving />
@@ -213,6 +223,7 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         allowed_models: allowed_models(data),
         model_access: !text("model_access").is_empty(),
         egress: Some(policy(data)),
+        hidden_toolchains: hidden_toolchains(held, data),
         ..Default::default()
     };
     let fields = [
@@ -228,6 +239,7 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         "allowed_models",
         "model_access",
         "egress",
+        "hidden_toolchains",
     ];
     let mut paths: Vec<String> = fields
         .iter()
@@ -244,6 +256,19 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         update_mask: Some(FieldMask { paths }),
         etag: held.etag.clone(),
     }
+}
+
+/// What is not ticked of what is offered. What was hidden and is not offered now stays hidden.
+fn hidden_toolchains(held: &pb::Workspace, data: &web_sys::FormData) -> Vec<String> {
+    let (offered, shown) = (all(data, "offered_toolchain"), all(data, "toolchain"));
+    let settings = held.settings.as_ref();
+    let before = settings.map_or(&[][..], |settings| &settings.hidden_toolchains);
+    let gone = before
+        .iter()
+        .filter(|name| !offered.contains(name))
+        .cloned();
+    let unticked = offered.iter().filter(|name| !shown.contains(name)).cloned();
+    gone.chain(unticked).collect()
 }
 
 fn policy(data: &web_sys::FormData) -> pb::EgressPolicy {
@@ -274,6 +299,14 @@ async fn presets() -> Result<pb::ListEgressPresetsResponse, ApiError> {
     let request = pb::ListEgressPresetsRequest {};
     let answer = api::activity().list_egress_presets(request).await?;
     Ok(answer.into_inner())
+}
+
+async fn toolchains() -> Result<pb::ListToolchainsResponse, ApiError> {
+    let request = pb::ListToolchainsRequest {};
+    Ok(api::workspaces()
+        .list_toolchains(request)
+        .await?
+        .into_inner())
 }
 
 async fn workspace(workspace_id: String) -> Result<pb::Workspace, ApiError> {

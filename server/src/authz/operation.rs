@@ -38,6 +38,8 @@ pub enum Operation {
     UpdateUser,
     /// List the named lists of hosts.
     ListEgressPresets,
+    /// List the toolchains that are offered.
+    ListToolchains,
     /// Create a workspace.
     CreateWorkspace,
     /// List one's workspaces.
@@ -109,6 +111,7 @@ impl Operation {
             | Self::ListApiTokens
             | Self::DeleteApiToken
             | Self::ListEgressPresets
+            | Self::ListToolchains
             | Self::ListSecrets
             // A token may: what goes in can't be read back by whoever has stolen one.
             | Self::ManageSecrets
@@ -159,6 +162,7 @@ impl Operation {
                 | Self::ListSecrets
                 | Self::ListUsers
                 | Self::ListEgressPresets
+                | Self::ListToolchains
                 | Self::ListWorkspaces
                 | Self::ReadWorkspace
                 | Self::ReadActivity

@@ -129,9 +129,40 @@ impl WorkspaceService for Service {
         let caller = principal(&request);
         answer(self.test(caller, request.into_inner()).await)
     }
+
+    async fn list_toolchains(
+        &self,
+        request: Request<proto::ListToolchainsRequest>,
+    ) -> Answer<proto::ListToolchainsResponse> {
+        let caller = principal(&request);
+        answer(self.toolchains(caller).await)
+    }
 }
 
 impl Service {
+    async fn toolchains(
+        &self,
+        caller: Option<Principal>,
+    ) -> Result<proto::ListToolchainsResponse, Error> {
+        let list = Operation::ListToolchains;
+        let authority = &self.0.authority;
+        authority
+            .permit(caller.as_ref(), list, Resource::Server)
+            .await?;
+        let offered = self.0.config.sandbox.toolchains.iter();
+        let toolchains = offered.map(|toolchain| proto::Toolchain {
+            name: toolchain.name.clone(),
+            path: toolchain
+                .path
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+        });
+        Ok(proto::ListToolchainsResponse {
+            toolchains: toolchains.collect(),
+        })
+    }
+
     async fn create(
         &self,
         caller: Option<Principal>,

@@ -159,6 +159,7 @@ impl Run {
         let broker = self.broker(&model, &meter)?;
         let tools = self.toolbox()?;
         tools.set_environment(&self.settings.environment);
+        tools.hide_toolchains(&self.settings.hidden_toolchains);
         let (host, requests) = Host::channel(HOST_BUFFER);
         let host = host.masked_by(self.redaction.redactor().clone());
         let serving = host::serve(self, requests);

@@ -49,14 +49,25 @@ impl TestServer {
         Self::start_in(tempfile::tempdir().expect("a temporary directory")).await
     }
 
+    /// A server with an empty directory that is configured differently.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::start_as(directory, change).await
+    }
+
     /// A server with what an earlier one left.
     pub async fn start_in(directory: TempDir) -> Self {
+        Self::start_as(directory, |_| ()).await
+    }
+
+    async fn start_as(directory: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let mut config = Config::for_directory(directory.path(), address).expect("a configuration");
         config.sandbox.inside = Some(env!("CARGO_BIN_EXE_membrane").into());
         config.egress_allow_private = vec!["127.0.0.1".parse().expect("a rule")];
+        change(&mut config);
         let server = Server::start(config, Clock::system(), Redactor::default())
             .await
             .expect("a server");

@@ -25,6 +25,7 @@ mod secrets;
 mod snapshots;
 mod starting;
 mod storing;
+mod toolchains;
 mod turns;
 mod watching;
 mod wire;

@@ -31,6 +31,7 @@ pub(crate) use process::{Exit, Process, Progress};
 
 use doors::Doors;
 use plan::{First, Plan};
+use toolchains::Toolchain;
 
 /// Where an agent sees the workspace's files.
 pub const WORKSPACE: &str = "/workspace";
@@ -84,16 +85,23 @@ pub struct SandboxConfig {
     pub guards: Guards,
     /// Variables set inside. HOME, PATH, USER and TMPDIR can't be changed.
     pub env: Vec<(String, String)>,
+    /// Toolchains that are offered, each under a name of its own. All are shown but those that a
+    /// workspace hides.
+    pub toolchains: Vec<Toolchain>,
 }
 
 impl SandboxConfig {
-    /// The same, with toolchains shown as well.
+    /// The same, with toolchains offered as well. Of equal names the first stays.
     #[must_use]
-    pub fn with_toolchains(mut self, found: &[toolchains::Toolchain]) -> Self {
+    pub fn with_toolchains(mut self, found: &[Toolchain]) -> Self {
         for toolchain in found {
-            self.ro_binds.extend_from_slice(&toolchain.ro_binds);
-            self.path.extend_from_slice(&toolchain.path);
-            self.env.extend_from_slice(&toolchain.env);
+            if self
+                .toolchains
+                .iter()
+                .all(|known| known.name != toolchain.name)
+            {
+                self.toolchains.push(toolchain.clone());
+            }
         }
         self
     }
@@ -138,6 +146,8 @@ pub(crate) struct Task<'task> {
     pub doors: &'task [Door],
     /// For which tool call it is; may be empty.
     pub tool_call_id: &'task str,
+    /// Names of toolchains that it does not see.
+    pub hidden_toolchains: &'task [String],
     /// Program and arguments.
     pub argv: Vec<String>,
 }

@@ -14,6 +14,7 @@ use super::etc::Etc;
 use super::guards::{Guard, Guards};
 use super::inside::{self, Orders, Start};
 use super::limits::Limits;
+use super::toolchains::Toolchain;
 use super::{Door, HOME, SandboxConfig, Task, Unavailable, WORKSPACE};
 
 /// Where programs of the system are.
@@ -78,7 +79,7 @@ pub(super) struct Plan {
     bubblewrap: PathBuf,
     fixed: Vec<OsString>,
     first: First,
-    limits: Limits,
+    config: SandboxConfig,
     _etc: Etc,
 }
 
@@ -107,23 +108,18 @@ impl Plan {
         arguments.system(guards);
         arguments.processes_and_devices(guards);
         arguments.etc(&etc);
-        for bind in config.ro_binds.iter().filter(|bind| !is_system(bind)) {
-            arguments.bind("--ro-bind-try", bind, bind);
-        }
-        for (name, value) in environment(config, Path::new(HOME)) {
-            arguments.add(["--setenv".into(), OsString::from(name), value]);
-        }
+        arguments.show(&config.ro_binds);
         Ok(Self {
             bubblewrap: bubblewrap.to_owned(),
             fixed: arguments.list,
             first: First::new(config, true)?,
-            limits: config.limits,
+            config: config.clone(),
             _etc: etc,
         })
     }
 
     pub(super) fn limits(&self) -> Limits {
-        self.limits
+        self.config.limits
     }
 
     pub(super) fn guards(&self) -> &Guards {
@@ -133,6 +129,13 @@ impl Plan {
     /// The command that starts a process inside.
     pub(super) fn command(&self, task: &Task<'_>) -> io::Result<Command> {
         let mut inside = Arguments::default();
+        for toolchain in visible(&self.config, task.hidden_toolchains) {
+            inside.show(&toolchain.ro_binds);
+        }
+        let variables = environment(&self.config, task.hidden_toolchains, Path::new(HOME));
+        for (name, value) in variables {
+            inside.add(["--setenv".into(), OsString::from(name), value]);
+        }
         match task.place {
             Some(place) => {
                 inside.bind("--bind", &place.files, WORKSPACE);
@@ -196,7 +199,7 @@ impl First {
         command
             .args(self.arguments(task, &[])?)
             .args(&task.argv)
-            .envs(environment(config, home))
+            .envs(environment(config, task.hidden_toolchains, home))
             .current_dir(cwd);
         Ok(command)
     }
@@ -229,7 +232,18 @@ fn readable(config: &SandboxConfig) -> Vec<PathBuf> {
     let top = TOP_DIRECTORIES.iter().map(|top| Path::new("/").join(top));
     let system = ["/usr", "/etc", "/proc"].map(PathBuf::from);
     let all = system.into_iter().chain(top);
-    all.chain(config.ro_binds.iter().cloned()).collect()
+    let offered = config.toolchains.iter().flat_map(|one| &one.ro_binds);
+    let shown = config.ro_binds.iter().chain(offered);
+    all.chain(shown.cloned()).collect()
+}
+
+/// The toolchains that are not hidden.
+fn visible<'config>(
+    config: &'config SandboxConfig,
+    hidden: &[String],
+) -> impl Iterator<Item = &'config Toolchain> {
+    let toolchains = config.toolchains.iter();
+    toolchains.filter(|toolchain| !hidden.contains(&toolchain.name))
 }
 
 /// Joins without the slash that an empty path would leave at the end.
@@ -238,15 +252,20 @@ fn below(directory: &Path, path: &Path) -> PathBuf {
 }
 
 /// The whole environment of a process: nothing is inherited.
-fn environment(config: &SandboxConfig, home: &Path) -> BTreeMap<String, OsString> {
+fn environment(
+    config: &SandboxConfig,
+    hidden: &[String],
+    home: &Path,
+) -> BTreeMap<String, OsString> {
     let mut variables: BTreeMap<String, OsString> = BTreeMap::new();
     variables.insert("LANG".into(), "C.UTF-8".into());
     variables.insert("TERM".into(), "dumb".into());
-    for (name, value) in &config.env {
+    let of_toolchains = visible(config, hidden).flat_map(|toolchain| &toolchain.env);
+    for (name, value) in of_toolchains.chain(&config.env) {
         variables.insert(name.clone(), value.into());
     }
     variables.insert("HOME".into(), home.into());
-    variables.insert("PATH".into(), search_path(config));
+    variables.insert("PATH".into(), search_path(config, hidden));
     variables.insert("TMPDIR".into(), "/tmp".into());
     variables.insert("USER".into(), "agent".into());
     variables
@@ -262,9 +281,10 @@ fn own_variables<'env>(
     env.filter(settable).cloned()
 }
 
-fn search_path(config: &SandboxConfig) -> OsString {
+fn search_path(config: &SandboxConfig, hidden: &[String]) -> OsString {
     let mut path = OsString::new();
-    for directory in &config.path {
+    let of_toolchains = visible(config, hidden).flat_map(|toolchain| &toolchain.path);
+    for directory in config.path.iter().chain(of_toolchains) {
         path.push(directory);
         path.push(":");
     }
@@ -281,24 +301,30 @@ pub(super) fn is_system(path: &Path) -> bool {
 }
 
 fn check(config: &SandboxConfig) -> Result<(), Unavailable> {
-    let relative = config
-        .ro_binds
-        .iter()
+    let offered = || config.toolchains.iter();
+    let binds = || {
+        config
+            .ro_binds
+            .iter()
+            .chain(offered().flat_map(|one| &one.ro_binds))
+    };
+    let relative = binds()
         .chain(&config.path)
+        .chain(offered().flat_map(|one| &one.path))
         .find(|path| !path.is_absolute());
     if let Some(path) = relative {
         return Err(wrong(format!("{} is not an absolute path", path.display())));
     }
-    let covering = config.ro_binds.iter().find(|bind| covers_own_place(bind));
+    let covering = binds().find(|bind| covers_own_place(bind));
     if let Some(bind) = covering {
         return Err(wrong(format!(
             "{} would cover a place of the sandbox's own",
             bind.display()
         )));
     }
-    let unusable = config
-        .env
-        .iter()
+    let variables = config.env.iter().chain(offered().flat_map(|one| &one.env));
+    let unusable = variables
+        .into_iter()
         .find(|(name, value)| !is_variable(name, value));
     if let Some((name, _)) = unusable {
         return Err(wrong(format!("{name:?} can't be set as a variable")));
@@ -408,6 +434,13 @@ impl Arguments {
 
     fn bind(&mut self, how: &str, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) {
         self.add([how.into(), from.as_ref().to_owned(), to.as_ref().to_owned()]);
+    }
+
+    /// Shows what there is of these, read-only, under their own paths.
+    fn show(&mut self, directories: &[PathBuf]) {
+        for bind in directories.iter().filter(|bind| !is_system(bind)) {
+            self.bind("--ro-bind-try", bind, bind);
+        }
     }
 
     fn strings(&mut self, words: &[&str]) {

@@ -74,6 +74,7 @@ async fn try_out(plan: &Plan) -> Result<(), Unavailable> {
         env: &[],
         doors: &[],
         tool_call_id: "",
+        hidden_toolchains: &[],
         argv: ["/bin/bash", "-c", REPORT].map(String::from).to_vec(),
     };
     let started = plan.command(&task);

@@ -55,6 +55,7 @@ pub(super) struct Shell {
     /// The workspace's variables.
     env: Mutex<Arc<[(String, String)]>>,
     doors: Mutex<Arc<[Door]>>,
+    hidden_toolchains: Mutex<Arc<[String]>>,
 }
 
 /// Why a command ended.
@@ -84,11 +85,17 @@ impl Shell {
             cwd: Mutex::default(),
             env: Mutex::default(),
             doors: Mutex::default(),
+            hidden_toolchains: Mutex::default(),
         }
     }
 
     pub(super) fn set_env(&self, env: &[(String, String)]) {
         *self.env.lock().unwrap_or_else(PoisonError::into_inner) = env.into();
+    }
+
+    pub(super) fn hide_toolchains(&self, names: &[String]) {
+        let hidden = self.hidden_toolchains.lock();
+        *hidden.unwrap_or_else(PoisonError::into_inner) = names.into();
     }
 
     pub(super) fn set_doors(&self, doors: &[Door]) {
@@ -140,12 +147,14 @@ impl Shell {
         let argv = ["/bin/bash", "-c", SHELL, "bash"].map(String::from);
         let env = kept(&self.env);
         let doors = kept(&self.doors);
+        let hidden_toolchains = kept(&self.hidden_toolchains);
         let task = Task {
             place: Some(&self.place),
             cwd,
             env: &env,
             doors: &doors,
             tool_call_id: id,
+            hidden_toolchains: &hidden_toolchains,
             argv: argv.into_iter().chain([command]).collect(),
         };
         self.sandbox.spawn(&task).map_err(|error| match error {

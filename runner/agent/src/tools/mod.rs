@@ -140,6 +140,11 @@ impl Toolbox {
         self.shell.set_env(variables);
     }
 
+    /// Hides these toolchains, by name, from every process that is started from now on.
+    pub fn hide_toolchains(&self, names: &[String]) {
+        self.shell.hide_toolchains(names);
+    }
+
     /// Sets the doors of every process that is started from now on. Their keepers are kept until
     /// others are set and the last process with them has ended.
     pub fn set_doors(&self, doors: &[Door]) {

@@ -3,7 +3,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use membrane_agent::sandbox::toolchains;
+use membrane_agent::sandbox::{SandboxConfig, toolchains};
 use serde_json::json;
 
 use crate::support::{Bench, good, sandbox, text, with_this_machines_toolchains};
@@ -165,4 +165,52 @@ fn programs_of_the_system_need_nothing() {
             .all(|toolchain| toolchain.ro_binds.is_empty() && toolchain.path.is_empty()),
         "{found:?}"
     );
+}
+
+/// A toolchain of one program that says its name.
+fn offered(directory: &Path, name: &str) -> toolchains::Toolchain {
+    let programs = directory.join(name);
+    fs::create_dir_all(&programs).expect("a directory");
+    let program = programs.join(format!("say-{name}"));
+    fs::write(
+        &program,
+        format!("#!/bin/sh\necho {name} says $WORD_OF_{name}\n"),
+    )
+    .expect("a program");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode");
+    toolchains::Toolchain {
+        name: name.to_owned(),
+        ro_binds: vec![programs.clone()],
+        path: vec![programs],
+        env: vec![(format!("WORD_OF_{name}"), "hello".to_owned())],
+    }
+}
+
+#[tokio::test]
+async fn a_hidden_toolchain_is_neither_shown_nor_on_the_path_nor_set() {
+    let directory =
+        tempfile::tempdir_in("/var/tmp").expect("a directory outside of the sandbox's own places");
+    let (first, second) = (
+        offered(directory.path(), "first"),
+        offered(directory.path(), "second"),
+    );
+    let config = SandboxConfig::default().with_toolchains(&[first, second.clone()]);
+    let bench = Bench::with(sandbox(config).await);
+    let both = bench.bash("say-first; say-second").await;
+    assert!(good(&both).starts_with("first says hello\nsecond says hello\n"));
+    bench
+        .tools
+        .hide_toolchains(&["second".to_owned(), "unknown".to_owned()]);
+    let ask = format!(
+        "say-first; say-second; ls {}; env | grep -c WORD_OF_second; echo $PATH | grep -c /second",
+        second.path[0].display()
+    );
+    let output = bench.bash(&ask).await;
+    let said = text(&output);
+    assert!(said.contains("first says hello"), "{said}");
+    assert!(said.contains("say-second: command not found"), "{said}");
+    assert!(said.contains("No such file or directory"), "{said}");
+    assert!(said.contains("\n0\n0\n"), "{said}");
+    bench.tools.hide_toolchains(&[]);
+    assert!(good(&bench.bash("say-second").await).starts_with("second says hello"));
 }

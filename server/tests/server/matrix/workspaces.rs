@@ -13,6 +13,9 @@ fn workspace_of(place: &Place) -> proto::Workspace {
 }
 
 pub const METHODS: &[Method] = &[
+    ("WorkspaceService/ListToolchains", Allowed::Users, |_| {
+        one(proto::ListToolchainsRequest {})
+    }),
     ("WorkspaceService/CreateWorkspace", Allowed::Users, |_| {
         one(proto::CreateWorkspaceRequest {
             name: "new".to_owned(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::toolchains::Toolchain;
 use super::{Limit, Sandbox, SandboxConfig, SandboxMode, Task, probe};
 
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -73,7 +74,10 @@ impl Check {
 pub async fn doctor(config: &SandboxConfig) -> Vec<Check> {
     let mut checks = vec![bubblewrap(config).await];
     checks.extend(machine::checks(Path::new("/")));
-    checks.extend(config.ro_binds.iter().map(|bind| read_only_bind(bind)));
+    let offered = config.toolchains.iter().flat_map(|one| &one.ro_binds);
+    let binds = config.ro_binds.iter().chain(offered);
+    checks.extend(binds.map(|bind| read_only_bind(bind)));
+    checks.extend(config.toolchains.iter().map(toolchain));
     match Sandbox::start(config.clone()).await {
         Ok(sandbox) => {
             checks.push(sandbox_check(config.mode));
@@ -88,6 +92,17 @@ pub async fn doctor(config: &SandboxConfig) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// A toolchain that workspaces may hide.
+fn toolchain(offered: &Toolchain) -> Check {
+    let shown = offered.path.iter().map(|path| path.display().to_string());
+    let shown: Vec<String> = shown.collect();
+    let detail = match &shown[..] {
+        [] => "among the system's programs".to_owned(),
+        shown => shown.join(", "),
+    };
+    Check::ok(format!("toolchain {}", offered.name), detail)
 }
 
 async fn bubblewrap(config: &SandboxConfig) -> Check {
@@ -211,6 +226,7 @@ async fn answer_inside(sandbox: &Sandbox, script: String) -> Option<String> {
         env: &[],
         doors: &[],
         tool_call_id: "",
+        hidden_toolchains: &[],
         argv: vec!["/bin/bash".to_owned(), "-c".to_owned(), script],
     };
     let process = sandbox.spawn(&task).ok()?;
