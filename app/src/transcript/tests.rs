@@ -474,3 +474,42 @@ fn requests_of_programs_are_one_line_and_count() {
     let cost = transcript.cost_after(0);
     assert_eq!((cost.requests, cost.tokens, cost.micro_usd), (3, 45, 60));
 }
+
+/// Some of everything, as it is stored.
+fn stored() -> Vec<Vec<u8>> {
+    use prost::Message as _;
+    let events = [
+        user(1, "Say what to do."),
+        started(2),
+        text(3, "block", "Some words."),
+        call(4, "call"),
+        result(5, "call"),
+        asked(6, "call"),
+        ended(7),
+    ];
+    events.iter().map(pb::Event::encode_to_vec).collect()
+}
+
+proptest::proptest! {
+    // I4: an event that a newer or a broken server sends is shown somehow, and breaks nothing.
+    #[test]
+    fn no_bytes_break_a_transcript(
+        changes in proptest::collection::vec((0_usize..7, 0_usize..200, proptest::num::u8::ANY), 1..12),
+    ) {
+        use prost::Message as _;
+        let mut all = stored();
+        for (event, at, byte) in changes {
+            let bytes = &mut all[event];
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        let mut transcript = Transcript::default();
+        for bytes in all {
+            if let Ok(event) = pb::Event::decode(&bytes[..]) {
+                transcript.event(event);
+            }
+        }
+        let entries = transcript.entries().len();
+        proptest::prop_assert!(entries <= 7, "{entries} entries of seven events");
+    }
+}

@@ -1,4 +1,5 @@
 mod corpus;
+mod hosts;
 mod policies;
 mod proxy;
 
