@@ -8,8 +8,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use membrane_proto::v1::{
     account_service_client::AccountServiceClient, activity_service_client::ActivityServiceClient,
     change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
-    file_service_client::FileServiceClient, secret_service_client::SecretServiceClient,
-    session_service_client::SessionServiceClient, snapshot_service_client::SnapshotServiceClient,
+    file_service_client::FileServiceClient, run_service_client::RunServiceClient,
+    secret_service_client::SecretServiceClient, session_service_client::SessionServiceClient,
+    snapshot_service_client::SnapshotServiceClient,
     workspace_service_client::WorkspaceServiceClient,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -48,6 +49,11 @@ pub fn events() -> EventServiceClient<Transport> {
 /// Files of a workspace.
 pub fn files() -> FileServiceClient<Transport> {
     FileServiceClient::new(transport::open()).max_decoding_message_size(MAX_ANSWER_BYTES)
+}
+
+/// Jobs for runners.
+pub fn runs() -> RunServiceClient<Transport> {
+    RunServiceClient::new(transport::open())
 }
 
 /// The caller's secrets.

@@ -134,6 +134,16 @@ pub fn App() -> impl IntoView {
                         ssr=SsrMode::Async
                     />
                     <Route
+                        path=at(path!("/workspaces/:workspace/runs"))
+                        view=page(Lazy::Runs)
+                        ssr=SsrMode::Async
+                    />
+                    <Route
+                        path=at(path!("/workspaces/:workspace/runs/:run"))
+                        view=page(Lazy::Run)
+                        ssr=SsrMode::Async
+                    />
+                    <Route
                         path=at(path!("/workspaces/:workspace/snapshots"))
                         view=page(Lazy::Snapshots)
                         ssr=SsrMode::Async

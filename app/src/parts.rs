@@ -12,10 +12,12 @@ use wasm_split_helpers::SplitLoaderError;
 use crate::{
     api::ApiError,
     browser,
-    components::{files::UploadPanel, problem::Problem, skeleton::Skeleton},
+    components::{
+        files::UploadPanel, problem::Problem, runs::detail::RunDetail, skeleton::Skeleton,
+    },
     pages::{
         account::Account, activity::ActivityPage, change_sets::ChangeSets, changes::Changes,
-        edit::EditPage, files::FilesPage, home::Home, new_workspace::NewWorkspace,
+        edit::EditPage, files::FilesPage, home::Home, new_workspace::NewWorkspace, runs::RunsPage,
         search::SearchPage, secrets::SecretsPage, session::SessionPage, settings::Settings,
         snapshots::SnapshotsPage, trash::TrashPage,
     },
@@ -43,6 +45,10 @@ pub enum Lazy {
     Home,
     /// The form for a new workspace.
     NewWorkspace,
+    /// A run.
+    Run,
+    /// The runs of a workspace.
+    Runs,
     /// A search in the files of a workspace.
     Search,
     /// The caller's secrets.
@@ -89,6 +95,7 @@ macro_rules! part {
 
 part!(changes, fetch_changes: Changes => Changes, ChangeSets => ChangeSets,
     Snapshots => SnapshotsPage);
+part!(runs, fetch_runs: Run => RunDetail, Runs => RunsPage);
 part!(files, fetch_files:
     Edit => EditPage, Files => FilesPage, Search => SearchPage, Trash => TrashPage,
     Uploads => UploadPanel);
@@ -119,6 +126,8 @@ impl Lazy {
             ("changes", _) => Some(Self::Changes),
             ("edit", _) => Some(Self::Edit),
             ("files", _) => Some(Self::Files),
+            ("runs", 0) => Some(Self::Runs),
+            ("runs", 1) => Some(Self::Run),
             ("search", 0) => Some(Self::Search),
             ("sessions", 1) => Some(Self::Session),
             ("sessions", _) => Some(Self::Changes),
@@ -134,6 +143,7 @@ impl Lazy {
     pub fn part(self) -> &'static str {
         match self {
             Self::Changes | Self::ChangeSets | Self::Snapshots => "changes",
+            Self::Run | Self::Runs => "runs",
             Self::Edit | Self::Files | Self::Search | Self::Trash | Self::Uploads => "files",
             Self::Session => "session",
             Self::Account
@@ -152,6 +162,7 @@ impl Lazy {
     pub async fn fetch(self) -> Result<(), SplitLoaderError> {
         match self.part() {
             "changes" => fetch_changes().await,
+            "runs" => fetch_runs().await,
             "files" => fetch_files().await,
             "session" => fetch_session().await,
             _ => fetch_settings().await,
@@ -161,6 +172,7 @@ impl Lazy {
     async fn view(self) -> Result<AnyView, SplitLoaderError> {
         match self.part() {
             "changes" => changes(self).await,
+            "runs" => runs(self).await,
             "files" => files(self).await,
             "session" => session(self).await,
             _ => settings(self).await,

@@ -108,10 +108,15 @@ export class Server {
 
   /** Calls a method over gRPC, with the schema from reflection. */
   async rpc(method, request = {}) {
+    return this.stream(method, request);
+  }
+
+  /** The same with several messages. */
+  async stream(method, ...requests) {
     const { stdout } = await run(buf, [
       'curl', '--protocol', 'grpc', '--http2-prior-knowledge',
       '--header', `authorization: Bearer ${this.token}`,
-      '--data', JSON.stringify(request), `${this.url}/membrane.v1.${method}`,
+      '--data', requests.map((one) => JSON.stringify(one)).join('\n'), `${this.url}/membrane.v1.${method}`,
     ], { maxBuffer: 64 << 20 });
     return JSON.parse(stdout || '{}');
   }

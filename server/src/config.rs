@@ -12,10 +12,7 @@ use std::{
 use clap::{Args, Command, ValueEnum};
 use membrane_agent::{
     egress::{AllowRule, BadAllowRule},
-    sandbox::{
-        Limits, SandboxConfig, SandboxMode,
-        toolchains::{self, Toolchain},
-    },
+    sandbox::SandboxConfig,
 };
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -24,6 +21,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::db::Database;
+
+mod sandbox;
 
 /// What our variables begin with.
 const PREFIX: &str = "MEMBRANE_";
@@ -318,7 +317,7 @@ impl Config {
                 .clone()
                 .or_else(master_keys_from_environment),
             byok_required: given.byok_required.unwrap_or(true),
-            sandbox: sandbox(&given, &data_dir),
+            sandbox: sandbox::config(&given, &data_dir),
             egress_allow_private: allow_rules(given.egress_allow_private.as_deref())?,
             site_dir: given.site_dir.clone().unwrap_or_else(site_dir),
             log: given.log.clone().unwrap_or_else(|| "info".to_owned()),
@@ -459,72 +458,6 @@ fn public_url(given: Option<&str>, listen: SocketAddr) -> Result<Url, ConfigErro
     } else {
         Err(ConfigError::PublicUrl)
     }
-}
-
-fn sandbox(given: &Given, data_dir: &Path) -> SandboxConfig {
-    let config = SandboxConfig {
-        mode: match given.sandbox.unwrap_or(SandboxChoice::Required) {
-            SandboxChoice::Required => SandboxMode::Required,
-            SandboxChoice::None => SandboxMode::None,
-        },
-        etc: Some(data_dir.join("sandbox")),
-        ro_binds: directories(given.sandbox_ro_binds.as_deref()),
-        path: directories(given.sandbox_path.as_deref()),
-        limits: limits(given),
-        toolchains: extra_toolchains(given.sandbox_extra_toolchains.as_deref()),
-        ..SandboxConfig::default()
-    };
-    match (given.sandbox_toolchains, variable("PATH"), variable("HOME")) {
-        (Some(true), Some(path), Some(home)) => {
-            config.with_toolchains(&toolchains::detect(&path, Path::new(&home)))
-        }
-        _ => config,
-    }
-}
-
-/// Toolchains that the operator names. What is no name and directories is left out; a start logs
-/// what there is.
-fn extra_toolchains(list: Option<&str>) -> Vec<Toolchain> {
-    let named = list.unwrap_or_default().split(';');
-    let toolchain = |one: &str| {
-        let (name, places) = one.trim().split_once('=')?;
-        let ro_binds = directories(Some(places));
-        let program_directory = |place: &PathBuf| {
-            let programs = place.join("bin");
-            if programs.is_dir() {
-                programs
-            } else {
-                place.clone()
-            }
-        };
-        Some(Toolchain {
-            name: name.trim().to_owned(),
-            path: ro_binds.iter().map(program_directory).collect(),
-            ro_binds,
-            env: Vec::new(),
-        })
-    };
-    named.filter_map(toolchain).collect()
-}
-
-fn limits(given: &Given) -> Limits {
-    const MIB: u64 = 1 << 20;
-    let default = Limits::default();
-    let bytes = |mib: Option<u64>| mib.map(|mib| mib.saturating_mul(MIB));
-    Limits {
-        memory_bytes: bytes(given.sandbox_memory_mib).unwrap_or(default.memory_bytes),
-        processes: given.sandbox_processes.unwrap_or(default.processes),
-        disk_bytes: bytes(given.sandbox_disk_mib).unwrap_or(default.disk_bytes),
-        disk_entries: given.sandbox_disk_entries.unwrap_or(default.disk_entries),
-    }
-}
-
-fn directories(list: Option<&str>) -> Vec<PathBuf> {
-    list.unwrap_or_default()
-        .split(':')
-        .filter(|directory| !directory.is_empty())
-        .map(PathBuf::from)
-        .collect()
 }
 
 fn allow_rules(list: Option<&str>) -> Result<Vec<AllowRule>, ConfigError> {

@@ -37,6 +37,7 @@ pub mod palette;
 pub mod problem;
 pub mod provider_keys;
 pub mod rail;
+pub mod runs;
 pub mod sandbox;
 pub mod search;
 pub mod secrets;

@@ -71,6 +71,9 @@ fn RailPlace() -> impl IntoView {
                     />
                 </li>
                 <li>
+                    <RailLink href=format!("/workspaces/{id}/runs") icon=Icon::Cube text="Runs" exact=false />
+                </li>
+                <li>
                     <RailLink
                         href=format!("/workspaces/{id}/snapshots")
                         icon=Icon::Snapshot
@@ -309,6 +312,7 @@ fn More(id: String) -> impl IntoView {
     };
     let links = [
         (format!("/workspaces/{id}/search"), Icon::Search, "Search"),
+        (format!("/workspaces/{id}/runs"), Icon::Cube, "Runs"),
         (
             format!("/workspaces/{id}/snapshots"),
             Icon::Snapshot,

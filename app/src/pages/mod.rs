@@ -9,6 +9,7 @@ pub mod files;
 pub mod home;
 pub mod missing;
 pub mod new_workspace;
+pub mod runs;
 pub mod search;
 pub mod secrets;
 pub mod session;

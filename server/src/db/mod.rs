@@ -50,6 +50,11 @@ pub use workspaces::WorkspaceSummary;
 /// Readers beside the one writer.
 const READERS: u32 = 8;
 
+/// How often a connection is tried again while another process switches the database to WAL, and
+/// the pause before it.
+const SWITCHES: u32 = 50;
+const SWITCH_PAUSE: Duration = Duration::from_millis(50);
+
 /// Why the database can't be used.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -153,7 +158,21 @@ fn newer_than<C: ColumnTrait>(time: C, id: C, place: Keyset) -> Condition {
     Condition::any().add(time.gt(place.time)).add(same_time)
 }
 
+/// Connects. Two processes that open a new database at the same moment both switch it to WAL, and
+/// SQLite tells one of them that it is locked, without waiting: that one tries again.
 async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
+    for _ in 0..SWITCHES {
+        match connect_once(url, connections).await {
+            Err(error) if error.to_string().contains("database is locked") => {
+                tokio::time::sleep(SWITCH_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+    connect_once(url, connections).await
+}
+
+async fn connect_once(url: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)

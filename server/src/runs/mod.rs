@@ -341,8 +341,11 @@ impl Runs {
         };
         let now = self.dependencies.clock.now();
         let database = &self.dependencies.database;
-        let ended = self.publish(database.finish_run(lease, ending, now).await?);
-        self.settle(ended).await
+        let ended = database.finish_run(lease, ending, now).await?;
+        // Who watches is told when it is also known what becomes of the result.
+        let settled = self.settle(ended.run.clone()).await;
+        self.publish(ended);
+        settled
     }
 
     /// Looks for lost leases, now and again and again, until `stop`.

@@ -7,7 +7,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::Instant,
 };
 
 use membrane_agent::redact::Redactor;
@@ -109,7 +109,8 @@ async fn start(directory: &Path) -> Server {
     started.expect("a server")
 }
 
-/// Kills it in its second restore, ever later.
+/// Kills it in its third restore, ever later. The first one may have nothing to do; the second tells
+/// how long one takes here.
 fn kill_a_restore(directory: &Path, arguments: &[String], kill: u64) {
     let mut child: Child = Command::new(env::current_exe().expect("this program"))
         .arg("restore")
@@ -119,10 +120,14 @@ fn kill_a_restore(directory: &Path, arguments: &[String], kill: u64) {
         .spawn()
         .expect("started");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-    for _ in 0..2 {
+    let mut begins = || {
         lines.next().expect("it goes on").expect("a line");
-    }
-    std::thread::sleep(Duration::from_micros(1_370 * kill));
+        Instant::now()
+    };
+    begins();
+    let second = begins();
+    let took = begins().duration_since(second);
+    std::thread::sleep(took.mul_f64(1.5 * kill as f64 / KILLS as f64));
     child.kill().expect("killed");
     child.wait().expect("gone");
 }

@@ -12,11 +12,25 @@ fn client() -> Client {
 }
 
 /// Every route that takes something with a cookie, with a content type that it accepts.
-const ROUTES: [(&str, &str); 4] = [
-    ("/auth/exchange", "application/json"),
-    ("/auth/sign-out", "application/x-www-form-urlencoded"),
-    ("/workspaces/import", "multipart/form-data; boundary=x"),
+const ROUTES: [(Method, &str, &str); 5] = [
+    (Method::POST, "/auth/exchange", "application/json"),
     (
+        Method::POST,
+        "/auth/sign-out",
+        "application/x-www-form-urlencoded",
+    ),
+    (
+        Method::POST,
+        "/workspaces/import",
+        "multipart/form-data; boundary=x",
+    ),
+    (
+        Method::PUT,
+        "/workspaces/{id}/snapshots/archive",
+        "application/zip",
+    ),
+    (
+        Method::POST,
         "/membrane.v1.WorkspaceService/CreateWorkspace",
         "application/grpc-web+proto",
     ),
@@ -25,7 +39,7 @@ const ROUTES: [(&str, &str); 4] = [
 #[tokio::test]
 async fn every_plain_route_is_tested_here() {
     for (method, path) in membrane_server::web::ROUTES {
-        let listed = method == "GET" || ROUTES.iter().any(|(route, _)| *route == path);
+        let listed = method == "GET" || ROUTES.iter().any(|(_, route, _)| *route == path);
         assert!(listed, "{method} {path} is not in the table");
     }
 }
@@ -66,7 +80,7 @@ async fn another_site_can_post_nothing() {
     let server = TestServer::start().await;
     let user = server.user("user").await;
     let browser = server.in_browser(&user).await;
-    for (path, content_type) in ROUTES {
+    for (method, path, content_type) in ROUTES {
         let foreign: [&[(&str, &str)]; 4] = [
             &[("origin", "https://evil.example")],
             &[("origin", "null")],
@@ -75,7 +89,7 @@ async fn another_site_can_post_nothing() {
         ];
         for headers in foreign {
             let mut request = client()
-                .post(server.url(path))
+                .request(method.clone(), server.url(path))
                 .header("cookie", browser.cookie().expect("a cookie"))
                 .header("content-type", content_type);
             for (name, value) in headers {
@@ -128,7 +142,7 @@ async fn reading_changes_nothing() {
     let user = server.user("user").await;
     let browser = server.in_browser(&user).await;
     let cookie = browser.cookie().expect("a cookie");
-    for (path, _) in ROUTES {
+    for (_, path, _) in ROUTES {
         for method in [Method::GET, Method::HEAD] {
             let answer = client()
                 .request(method, server.url(path))

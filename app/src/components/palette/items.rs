@@ -77,6 +77,7 @@ fn in_workspace(palette: Palette, id: &str, items: &mut Vec<Item>) {
         )
         .keys("/"),
         go(Section::Pages, Icon::Changes, "Changes", at("/changes")),
+        go(Section::Pages, Icon::Cube, "Runs", at("/runs")),
         go(
             Section::Pages,
             Icon::Snapshot,

@@ -7,7 +7,7 @@ use membrane_proto::v1 as pb;
 
 use super::Snapshots;
 use crate::{
-    api,
+    api::{self, ApiError},
     changes::{Address, Around, Layout, Scope},
     components::{
         icon::{Glyph, Icon},
@@ -221,7 +221,7 @@ fn Question(
 }
 
 /// Makes a call, and then shows the list anew, or why it failed.
-fn call<T: 'static, F: Future<Output = Result<T, tonic::Status>> + 'static>(
+fn call<T: 'static, F: Future<Output = Result<T, ApiError>> + 'static>(
     state: Snapshots,
     make: impl FnOnce() -> F + 'static,
     done: impl FnOnce(T) + 'static,
@@ -234,8 +234,8 @@ fn call<T: 'static, F: Future<Output = Result<T, tonic::Status>> + 'static>(
                 state.list.refetch();
                 done(answer);
             }
-            Err(status) => {
-                state.error.try_set(Some(status.into()));
+            Err(error) => {
+                state.error.try_set(Some(error));
             }
         }
     });
@@ -267,7 +267,7 @@ fn restored(
     toasts.offer(format!("Restored: {count} changed."), "Undo", undo);
 }
 
-async fn bring_back(named: Named) -> Result<pb::RestoreSnapshotResponse, tonic::Status> {
+async fn bring_back(named: Named) -> Result<pb::RestoreSnapshotResponse, ApiError> {
     let request = pb::RestoreSnapshotRequest {
         workspace_id: named.workspace_id,
         snapshot_id: named.id,
@@ -277,7 +277,7 @@ async fn bring_back(named: Named) -> Result<pb::RestoreSnapshotResponse, tonic::
     Ok(answer.into_inner())
 }
 
-async fn set_pinned(named: Named, pinned: bool) -> Result<(), tonic::Status> {
+async fn set_pinned(named: Named, pinned: bool) -> Result<(), ApiError> {
     let request = pb::UpdateSnapshotRequest {
         workspace_id: named.workspace_id,
         snapshot: Some(pb::Snapshot {
@@ -293,7 +293,7 @@ async fn set_pinned(named: Named, pinned: bool) -> Result<(), tonic::Status> {
     Ok(())
 }
 
-async fn remove(named: Named) -> Result<(), tonic::Status> {
+async fn remove(named: Named) -> Result<(), ApiError> {
     let request = pb::DeleteSnapshotRequest {
         workspace_id: named.workspace_id,
         snapshot_id: named.id,

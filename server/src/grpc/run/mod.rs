@@ -1,30 +1,29 @@
 //! RunService: the methods of users, and those of runners.
 
-use std::{pin::Pin, time::Duration};
+use std::pin::Pin;
 
-use futures::{Stream, StreamExt as _};
-use membrane_entity::{run, runner_token};
+use futures::Stream;
 use membrane_files::TreePath;
-use membrane_proto::v1::{
-    self as proto, event_payload::Kind, run_service_server::RunService,
-    upload_run_result_request::Part as UploadPart,
-};
+use membrane_proto::v1::{self as proto, run_service_server::RunService};
 use tonic::{Request, Status, Streaming};
 
 use super::{Answer, answer, decode, principal};
 use crate::{
     authz::{Operation, Permit, Principal, Resource, Runner},
-    credentials::{digest_of, new_runner_token},
-    db::{Claimant, HeldLease, RequestKey},
+    credentials::new_runner_token,
+    db::RequestKey,
     error::Error,
     files::parse_path,
     id::{RunId, RunnerTokenId, SnapshotId, WorkspaceId},
     page::{Keyset, Page},
-    runs::{ApplyState, LEASE, NewRun, Spec, labels, parse_state},
+    runs::{NewRun, Spec},
     server::App,
-    time::timestamp,
-    uploads::Receiving,
 };
+
+mod runner;
+mod wire;
+
+use wire::{encode, encode_token};
 
 /// Tag of page tokens.
 const RUNS: u8 = 13;
@@ -33,13 +32,6 @@ const MAX_TITLE: usize = 100;
 const FIRST_WORDS: usize = 60;
 /// Most files that stay.
 const MAX_KEPT: usize = 10_000;
-/// Most events of one call.
-const MAX_EVENTS: usize = 500;
-/// Longest output of one event in bytes.
-const MAX_OUTPUT: usize = 64 << 10;
-/// Longest message of a runner in characters.
-const MAX_MESSAGE: usize = 2_000;
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 pub struct Service(pub App);
 
@@ -363,143 +355,6 @@ impl Service {
     }
 }
 
-/// What runners do.
-impl Service {
-    async fn claim(
-        &self,
-        runner: Runner,
-        request: proto::ClaimRunRequest,
-    ) -> Result<proto::ClaimRunResponse, Error> {
-        let claimant = Claimant {
-            token: runner.token,
-            workspace: runner.workspace,
-            name: decode::name("runner_name", &request.runner_name, MAX_TITLE)?,
-            labels: labels("labels", &request.labels)?,
-        };
-        let wait = wait(request.wait)?;
-        let claimed = self.0.runs.claim(claimant, wait, &self.0.stopping).await?;
-        let Some(claimed) = claimed else {
-            return Ok(proto::ClaimRunResponse::default());
-        };
-        let row = claimed.run;
-        Ok(proto::ClaimRunResponse {
-            run: Some(encode(&row)?),
-            lease: Some(proto::RunLease {
-                run_id: row.id.to_string(),
-                attempt: row.attempt,
-                token: claimed.token,
-            }),
-            lease_expire_time: row.lease_expire_time.map(timestamp),
-        })
-    }
-
-    async fn start(
-        &self,
-        runner: Runner,
-        request: proto::StartRunRequest,
-    ) -> Result<proto::StartRunResponse, Error> {
-        let lease = held(runner, request.lease)?;
-        let deadline = self.0.runs.start(&lease).await?;
-        Ok(proto::StartRunResponse {
-            deadline: Some(timestamp(deadline)),
-        })
-    }
-
-    async fn heartbeat(
-        &self,
-        runner: Runner,
-        request: proto::HeartbeatRunRequest,
-    ) -> Result<proto::HeartbeatRunResponse, Error> {
-        let lease = held(runner, request.lease)?;
-        let row = self.0.runs.renew(&lease).await?;
-        Ok(proto::HeartbeatRunResponse {
-            lease_expire_time: Some(timestamp(self.0.clock.now() + LEASE)),
-            cancel_requested: row.cancel_requested,
-        })
-    }
-
-    async fn download(
-        &self,
-        runner: Runner,
-        request: proto::DownloadRunBaseRequest,
-    ) -> Result<<Self as RunService>::DownloadRunBaseStream, Error> {
-        let lease = held(runner, request.lease)?;
-        let chunks = self.0.runs.download(&lease).await?;
-        Ok(Box::pin(chunks.map(|chunk| {
-            let chunk = chunk?;
-            Ok(proto::DownloadRunBaseResponse { chunk })
-        })))
-    }
-
-    async fn append(
-        &self,
-        runner: Runner,
-        request: proto::AppendRunEventsRequest,
-    ) -> Result<proto::AppendRunEventsResponse, Error> {
-        let lease = held(runner, request.lease)?;
-        if request.first_number < 1 {
-            return Err(Error::invalid("first_number", "must be at least 1"));
-        }
-        if request.events.len() > MAX_EVENTS {
-            return Err(Error::invalid(
-                "events",
-                format!("must be at most {MAX_EVENTS}"),
-            ));
-        }
-        for (index, event) in request.events.iter().enumerate() {
-            check_event(index, event)?;
-        }
-        let runs = &self.0.runs;
-        let last_number = runs
-            .append(&lease, request.first_number, request.events)
-            .await?;
-        Ok(proto::AppendRunEventsResponse { last_number })
-    }
-
-    async fn upload(
-        &self,
-        runner: Runner,
-        mut parts: Streaming<proto::UploadRunResultRequest>,
-    ) -> Result<proto::UploadRunResultResponse, Error> {
-        let first = next(&mut parts).await?.and_then(|message| message.part);
-        let Some(UploadPart::Lease(lease)) = first else {
-            let message = "must be the first message of the stream";
-            return Err(Error::invalid("lease", message));
-        };
-        let lease = held(runner, Some(lease))?;
-        // Before anything is taken from whoever lost it.
-        self.0.runs.leased(&lease).await?;
-        let mut receiving = Receiving::begin(&self.0)?;
-        while let Some(message) = next(&mut parts).await? {
-            let Some(UploadPart::Chunk(chunk)) = message.part else {
-                return Err(Error::invalid("lease", "must be sent once"));
-            };
-            receiving.write(chunk).await?;
-        }
-        let result = self.0.runs.upload(&lease, receiving).await?;
-        Ok(proto::UploadRunResultResponse {
-            snapshot_id: result.id.to_string(),
-        })
-    }
-
-    async fn finish(
-        &self,
-        runner: Runner,
-        request: proto::FinishRunRequest,
-    ) -> Result<proto::FinishRunResponse, Error> {
-        let outcome = request.outcome();
-        let lease = held(runner, request.lease)?;
-        if request.message.chars().count() > MAX_MESSAGE {
-            let message = format!("must have at most {MAX_MESSAGE} characters");
-            return Err(Error::invalid("message", message));
-        }
-        let row = self.0.runs.finish(&lease, outcome, request.message).await?;
-        Ok(proto::FinishRunResponse {
-            run: Some(encode(&row)?),
-        })
-    }
-}
-
 /// The runner that calls.
 fn runner<T>(request: &Request<T>) -> Result<Runner, Status> {
     let runner = request.extensions().get::<Runner>().copied();
@@ -507,53 +362,6 @@ fn runner<T>(request: &Request<T>) -> Result<Runner, Status> {
         "send a runner token as `authorization: Bearer <token>`; an administrator makes one",
     );
     runner.ok_or_else(|| missing.into())
-}
-
-fn held(runner: Runner, lease: Option<proto::RunLease>) -> Result<HeldLease, Error> {
-    let lease = lease.ok_or_else(|| Error::invalid("lease", "is required"))?;
-    Ok(HeldLease {
-        run: RunId(decode::id(&lease.run_id, "run")?),
-        attempt: lease.attempt,
-        digest: digest_of(&lease.token),
-        token: runner.token,
-        workspace: runner.workspace,
-    })
-}
-
-async fn next<T>(parts: &mut Streaming<T>) -> Result<Option<T>, Error> {
-    parts.message().await.map_err(|_| Error::Cancelled)
-}
-
-fn wait(given: Option<prost_types::Duration>) -> Result<Duration, Error> {
-    let wait = Duration::try_from(given.unwrap_or_default());
-    wait.ok()
-        .filter(|wait| *wait <= MAX_WAIT)
-        .ok_or_else(|| Error::invalid("wait", "must be 0 to 30 seconds"))
-}
-
-/// A runner tells what it did, and not what others did.
-fn check_event(index: usize, event: &proto::EventPayload) -> Result<(), Error> {
-    let is_allowed = match &event.kind {
-        Some(Kind::RunOutput(output)) => output.text.len() <= MAX_OUTPUT,
-        Some(
-            Kind::AgentText(_)
-            | Kind::AgentThinking(_)
-            | Kind::ToolCall(_)
-            | Kind::ToolResult(_)
-            | Kind::TodosUpdated(_)
-            | Kind::ModelUsage(_)
-            | Kind::ModelRetry(_)
-            | Kind::Notice(_),
-        ) => true,
-        _ => false,
-    };
-    if is_allowed {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        format!("events[{index}]"),
-        "is not a runner's to tell, or has more than 64 KiB of output",
-    ))
 }
 
 fn title(given: &str, prompt: &str) -> Result<String, Error> {
@@ -567,51 +375,4 @@ fn title(given: &str, prompt: &str) -> Result<String, Error> {
         .take(FIRST_WORDS)
         .collect();
     Ok(words)
-}
-
-fn encode(row: &run::Model) -> Result<proto::Run, Error> {
-    let states = [
-        (ApplyState::Nothing, proto::ApplyState::Nothing),
-        (ApplyState::Pending, proto::ApplyState::Pending),
-        (ApplyState::Applied, proto::ApplyState::Applied),
-    ];
-    let apply = states
-        .iter()
-        .find(|(state, _)| state.word() == row.apply_state);
-    let conflicting_paths = serde_json::from_str(&row.conflicts)
-        .map_err(|error| Error::Internal(format!("conflicts can't be read: {error}")))?;
-    let id = |id: Option<uuid::Uuid>| id.map_or_else(String::new, |id| id.to_string());
-    Ok(proto::Run {
-        id: row.id.to_string(),
-        workspace_id: row.workspace_id.to_string(),
-        user_id: id(row.user_id),
-        title: row.title.clone(),
-        spec: Some(Spec::encode(row)?),
-        state: parse_state(&row.state).into(),
-        attempt: row.attempt,
-        runner_name: row.runner_name.clone(),
-        reason: row.reason.clone(),
-        message: row.message.clone(),
-        create_time: Some(timestamp(row.create_time)),
-        start_time: row.start_time.map(timestamp),
-        end_time: row.end_time.map(timestamp),
-        cancel_requested: row.cancel_requested,
-        result_snapshot_id: id(row.result_snapshot_id),
-        apply_state: apply
-            .map_or(proto::ApplyState::Unspecified, |(_, state)| *state)
-            .into(),
-        conflicting_paths,
-    })
-}
-
-fn encode_token(row: runner_token::Model) -> proto::RunnerToken {
-    proto::RunnerToken {
-        id: row.id.to_string(),
-        name: row.name,
-        workspace_id: row
-            .workspace_id
-            .map_or_else(String::new, |id| id.to_string()),
-        create_time: Some(timestamp(row.create_time)),
-        last_use_time: row.last_use_time.map(timestamp),
-    }
 }

@@ -1,168 +1,33 @@
-//! Run rows, and the transactions in which a run and its log change together. Whatever a runner
-//! writes goes through [`held`], which knows whether its lease still holds.
+//! What a lease allows: claiming a run, and all that a runner writes while it holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use membrane_entity::run;
-use membrane_proto::v1::{Event, EventPayload, RunState, RunStateChanged, event_payload::Kind};
+use membrane_proto::v1::{Event, EventPayload, RunState};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
-    EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::Expr,
 };
+use uuid::Uuid;
 
-use super::{
-    Database,
-    events::{self, NewEvent},
-    older_than, requests,
-    requests::RequestKey,
-};
+use super::{Changed, Claimant, Ending, HeldLease, cancelled, end, store};
 use crate::{
     clock::Millis,
+    db::{
+        Database,
+        events::{self, NewEvent},
+    },
     error::Error,
-    id::{RunId, RunnerTokenId, SnapshotId, WorkspaceId},
-    page::Page,
-    runs::{ApplyState, LEASE, is_final, parse_state, word},
+    id::{RunId, SnapshotId},
+    runs::{LEASE, labels_of, word},
 };
 
 /// Queued runs that are looked at for one claim.
 const CANDIDATES: u64 = 500;
-/// Most unfinished runs of a workspace.
-const MAX_UNFINISHED: u64 = 1_000;
-/// Longest pause before another attempt.
-const MAX_PAUSE: Millis = 60_000;
-
-/// A run that has changed, and what to tell of it after the commit.
-#[derive(Debug)]
-pub struct Changed {
-    /// It, as it is now.
-    pub run: run::Model,
-    /// What was stored.
-    pub events: Vec<Event>,
-}
-
-/// Who wants to claim.
-#[derive(Debug, Clone)]
-pub struct Claimant {
-    /// The token it came with.
-    pub token: RunnerTokenId,
-    /// The only workspace whose runs it may claim.
-    pub workspace: Option<WorkspaceId>,
-    /// What it calls itself.
-    pub name: String,
-    /// What it has.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// A lease as a runner shows it.
-#[derive(Debug, Clone)]
-pub struct HeldLease {
-    /// The run.
-    pub run: RunId,
-    /// The attempt.
-    pub attempt: i32,
-    /// Of its secret.
-    pub digest: [u8; 32],
-    /// The token that the runner came with.
-    pub token: RunnerTokenId,
-    /// The only workspace that this token is for.
-    pub workspace: Option<WorkspaceId>,
-}
-
-/// How an attempt ends.
-#[derive(Debug, Clone)]
-pub struct Ending {
-    /// What the run becomes: final, or queued for another attempt.
-    pub state: RunState,
-    /// A stable word.
-    pub reason: &'static str,
-    /// A sentence.
-    pub message: String,
-}
+/// The reason of what worked too long.
+const TIMEOUT: &str = "TIMEOUT";
 
 impl Database {
-    /// Inserts a queued run, unless an earlier call with the same key did.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when the key was used for something else; [`Error::Exhausted`] with
-    /// TOO_MANY_RUNS.
-    pub async fn insert_run(
-        &self,
-        row: run::Model,
-        key: RequestKey,
-        now: Millis,
-    ) -> Result<Changed, Error> {
-        let transaction = self.begin().await?;
-        if let Some(earlier) = requests::earlier(&transaction, &key).await? {
-            let found = run::Entity::find_by_id(earlier).one(&transaction).await?;
-            let run = found.filter(|found| found.workspace_id == row.workspace_id);
-            return Ok(Changed {
-                run: run.ok_or(Error::NotFound("run"))?,
-                events: Vec::new(),
-            });
-        }
-        let unfinished = run::Entity::find()
-            .filter(run::Column::WorkspaceId.eq(row.workspace_id))
-            .filter(run::Column::EndTime.is_null())
-            .count(&transaction)
-            .await?;
-        if unfinished >= MAX_UNFINISHED {
-            return Err(Error::Exhausted {
-                reason: "TOO_MANY_RUNS",
-                message: format!("a workspace can have at most {MAX_UNFINISHED} unfinished runs"),
-            });
-        }
-        run::Entity::insert(row.clone().into_active_model())
-            .exec_without_returning(&transaction)
-            .await?;
-        requests::remember(&transaction, &key, row.id, now).await?;
-        let events = events::insert(&transaction, vec![told(&row)], now).await?;
-        transaction.commit().await?;
-        Ok(Changed { run: row, events })
-    }
-
-    /// A run.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn run(&self, id: RunId) -> Result<Option<run::Model>, DbErr> {
-        run::Entity::find_by_id(id.0).one(&self.reader).await
-    }
-
-    /// The workspace of a run.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn workspace_of_run(&self, id: RunId) -> Result<Option<WorkspaceId>, DbErr> {
-        let row = self.run(id).await?;
-        Ok(row.map(|row| WorkspaceId(row.workspace_id)))
-    }
-
-    /// One page of a workspace's runs, the latest first.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn list_runs(
-        &self,
-        workspace: WorkspaceId,
-        states: &[RunState],
-        page: &Page,
-    ) -> Result<Vec<run::Model>, DbErr> {
-        let mut query = run::Entity::find().filter(run::Column::WorkspaceId.eq(workspace.0));
-        if !states.is_empty() {
-            query = query.filter(run::Column::State.is_in(states.iter().map(|state| word(*state))));
-        }
-        if let Some(place) = page.after {
-            query = query.filter(older_than(run::Column::CreateTime, run::Column::Id, place));
-        }
-        query
-            .order_by_desc(run::Column::CreateTime)
-            .order_by_desc(run::Column::Id)
-            .limit(page.fetch())
-            .all(&self.reader)
-            .await
-    }
-
     /// Gives the run whose turn it is to a claimant, under a lease with this digest.
     ///
     /// # Errors
@@ -302,28 +167,6 @@ impl Database {
         end(transaction, row, ending, now).await
     }
 
-    /// Cancels a run, or asks its runner to.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn cancel_run(&self, id: RunId, now: Millis) -> Result<Changed, Error> {
-        let transaction = self.begin().await?;
-        let found = run::Entity::find_by_id(id.0).one(&transaction).await?;
-        let mut row = found.ok_or(Error::NotFound("run"))?;
-        let state = parse_state(&row.state);
-        if is_final(state) || row.cancel_requested {
-            return Ok(Changed {
-                run: row,
-                events: Vec::new(),
-            });
-        }
-        row.cancel_requested = true;
-        if state == RunState::Queued {
-            return end(transaction, row, cancelled(), now).await;
-        }
-        store(transaction, row, false, now).await
-    }
-
     /// Ends the attempts whose lease is lost, and asks those to stop that are over their time.
     ///
     /// # Errors
@@ -380,60 +223,12 @@ impl Database {
     pub async fn revive_leases(&self, now: Millis) -> Result<(), DbErr> {
         let transaction = self.begin().await?;
         run::Entity::update_many()
-            .col_expr(
-                run::Column::LeaseExpireTime,
-                sea_orm::sea_query::Expr::value(now + LEASE),
-            )
+            .col_expr(run::Column::LeaseExpireTime, Expr::value(now + LEASE))
             .filter(run::Column::EndTime.is_null())
             .filter(run::Column::LeaseExpireTime.is_not_null())
             .exec(&transaction)
             .await?;
         transaction.commit().await
-    }
-
-    /// Notes whether a run's result is applied, and what was in the way.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn set_apply_state(
-        &self,
-        id: RunId,
-        state: &str,
-        conflicts: String,
-        now: Millis,
-    ) -> Result<run::Model, Error> {
-        let transaction = self.begin().await?;
-        let found = run::Entity::find_by_id(id.0).one(&transaction).await?;
-        let mut row = found.ok_or(Error::NotFound("run"))?;
-        row.apply_state = state.to_owned();
-        row.conflicts = conflicts;
-        Ok(store(transaction, row, false, now).await?.run)
-    }
-
-    /// The manifests that a workspace's unfinished runs begin with.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub(super) async fn run_manifests(&self, workspace: WorkspaceId) -> Result<Vec<String>, DbErr> {
-        run::Entity::find()
-            .select_only()
-            .column(run::Column::BaseManifest)
-            .filter(run::Column::WorkspaceId.eq(workspace.0))
-            .filter(run::Column::EndTime.is_null())
-            .into_tuple()
-            .all(&self.reader)
-            .await
-    }
-}
-
-/// The reason of what worked too long.
-const TIMEOUT: &str = "TIMEOUT";
-
-fn cancelled() -> Ending {
-    Ending {
-        state: RunState::Cancelled,
-        reason: "CANCELLED",
-        message: "It was cancelled.".to_owned(),
     }
 }
 
@@ -455,7 +250,7 @@ fn lost() -> Ending {
 
 /// Queued runs that a claimant may have, the oldest of the highest priority first.
 async fn candidates(
-    connection: &impl sea_orm::ConnectionTrait,
+    connection: &impl ConnectionTrait,
     claimant: &Claimant,
     now: Millis,
 ) -> Result<Vec<run::Model>, DbErr> {
@@ -473,7 +268,7 @@ async fn candidates(
         .all(connection)
         .await?;
     let fits = |row: &run::Model| {
-        let wanted = crate::runs::labels_of(&row.spec);
+        let wanted = labels_of(&row.spec);
         wanted
             .iter()
             .all(|(name, value)| claimant.labels.get(name) == Some(value))
@@ -482,8 +277,8 @@ async fn candidates(
 }
 
 /// How many runs are at work, by workspace.
-async fn at_work(transaction: &DatabaseTransaction) -> Result<HashMap<uuid::Uuid, usize>, DbErr> {
-    let busy: Vec<uuid::Uuid> = run::Entity::find()
+async fn at_work(transaction: &DatabaseTransaction) -> Result<HashMap<Uuid, usize>, DbErr> {
+    let busy: Vec<Uuid> = run::Entity::find()
         .select_only()
         .column(run::Column::WorkspaceId)
         .filter(run::Column::State.is_in([word(RunState::Claimed), word(RunState::Running)]))
@@ -498,7 +293,7 @@ async fn at_work(transaction: &DatabaseTransaction) -> Result<HashMap<uuid::Uuid
 }
 
 /// Whose turn it is: the highest priority, then the workspace with the fewest at work, then age.
-fn first(queued: Vec<run::Model>, at_work: &HashMap<uuid::Uuid, usize>) -> Option<run::Model> {
+fn first(queued: Vec<run::Model>, at_work: &HashMap<Uuid, usize>) -> Option<run::Model> {
     queued.into_iter().min_by_key(|row| {
         let busy = at_work.get(&row.workspace_id).copied().unwrap_or_default();
         (-row.priority, busy, row.create_time, row.id)
@@ -535,85 +330,4 @@ fn check(found: Option<run::Model>, lease: &HeldLease, now: Millis) -> Result<ru
         reason: "STALE_LEASE",
         message: "this lease is lost; stop working on the run".to_owned(),
     })
-}
-
-/// Ends an attempt: the run is final, or queued once more after a pause if it may be.
-async fn end(
-    transaction: DatabaseTransaction,
-    mut row: run::Model,
-    ending: Ending,
-    now: Millis,
-) -> Result<Changed, Error> {
-    let is_over = ending.state == RunState::Queued && row.attempt >= row.max_attempts;
-    let state = if is_over {
-        RunState::Failed
-    } else {
-        ending.state
-    };
-    row.state = word(state).to_owned();
-    row.reason = if is_over {
-        "ATTEMPTS_EXHAUSTED"
-    } else {
-        ending.reason
-    }
-    .to_owned();
-    row.message = match is_over {
-        true => format!("{} It was tried {} times.", ending.message, row.attempt),
-        false => ending.message,
-    };
-    row.lease_digest = None;
-    row.lease_expire_time = None;
-    row.deadline = None;
-    if is_final(state) {
-        row.end_time = Some(now);
-        if state == RunState::Succeeded && row.result_snapshot_id.is_some() {
-            // Until it is known better, also if this server ends right here.
-            row.apply_state = ApplyState::Pending.word().to_owned();
-        }
-    } else {
-        let exponent = u32::try_from(row.attempt).unwrap_or_default().min(10);
-        row.not_before = now + (1_000 << exponent).min(MAX_PAUSE);
-        // What another attempt makes is another result.
-        row.result_snapshot_id = None;
-    }
-    store(transaction, row, true, now).await
-}
-
-/// Stores a changed row, with an event of its state if that is to be told.
-async fn store(
-    transaction: DatabaseTransaction,
-    row: run::Model,
-    tell: bool,
-    now: Millis,
-) -> Result<Changed, Error> {
-    let active = row.clone().into_active_model().reset_all();
-    active.update(&transaction).await?;
-    let told = if tell { vec![told(&row)] } else { Vec::new() };
-    let events = events::insert(&transaction, told, now).await?;
-    transaction.commit().await?;
-    Ok(Changed { run: row, events })
-}
-
-fn told(row: &run::Model) -> NewEvent {
-    let state = parse_state(&row.state);
-    let is_held = row.lease_digest.is_some();
-    let changed = RunStateChanged {
-        state: state.into(),
-        attempt: row.attempt,
-        runner_name: if is_held {
-            row.runner_name.clone()
-        } else {
-            String::new()
-        },
-        reason: row.reason.clone(),
-        message: row.message.clone(),
-    };
-    NewEvent {
-        stream: RunId(row.id).stream(),
-        turn_id: String::new(),
-        payload: EventPayload {
-            kind: Some(Kind::RunStateChanged(changed)),
-            ..EventPayload::default()
-        },
-    }
 }
