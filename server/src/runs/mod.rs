@@ -101,14 +101,22 @@ impl Runs {
         }
     }
 
-    /// Queues a run.
+    /// Queues a run. Secrets in what is to be done are masked, as in all that people say.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the snapshot; [`Error::Exhausted`] with TOO_MANY_RUNS.
-    pub async fn create(&self, new: NewRun, settings: Settings) -> Result<run::Model, Error> {
+    pub async fn create(&self, mut new: NewRun, settings: Settings) -> Result<run::Model, Error> {
         let database = &self.dependencies.database;
         if let Some(earlier) = database.earlier_request(new.key).await? {
             return self.get(RunId(earlier)).await;
+        }
+        let redaction = self
+            .dependencies
+            .redactions
+            .in_workspace(new.workspace)
+            .await?;
+        for text in [&mut new.title, &mut new.spec.prompt] {
+            *text = redaction.redactor().mask(text).into_owned();
         }
         let base = self.base(&new).await?;
         let now = self.dependencies.clock.now();
@@ -300,7 +308,7 @@ impl Runs {
         let run = self.leased(lease).await?;
         let new = NewSnapshot {
             workspace: WorkspaceId(run.workspace_id),
-            user: UserId(run.user_id.unwrap_or_default()),
+            user: user_of(&run),
             title: run.title,
             pinned: false,
             key: None,

@@ -61,7 +61,7 @@ pub enum Kind {
 pub struct NewSnapshot {
     /// Where.
     pub workspace: WorkspaceId,
-    /// Who makes it.
+    /// Who makes it; nil for somebody who is gone.
     pub user: UserId,
     /// What to call it; may be empty.
     pub title: String,
@@ -246,7 +246,7 @@ impl Snapshots {
         let row = snapshot::Model {
             id: SnapshotId::new().0,
             workspace_id: new.workspace.0,
-            user_id: Some(new.user.0),
+            user_id: Some(new.user.0).filter(|id| !id.is_nil()),
             kind: kind.word().to_owned(),
             title: new.title,
             pinned: new.pinned,

@@ -369,10 +369,10 @@ fn title(given: &str, prompt: &str) -> Result<String, Error> {
         return decode::name("title", given, MAX_TITLE);
     }
     let line = prompt.trim().lines().next().unwrap_or_default();
-    let words: String = line
-        .chars()
-        .filter(|one| !one.is_control())
-        .take(FIRST_WORDS)
-        .collect();
+    let mut letters = line.chars().filter(|one| !one.is_control());
+    let mut words: String = letters.by_ref().take(FIRST_WORDS).collect();
+    if letters.next().is_some() {
+        words.push('…');
+    }
     Ok(words)
 }

@@ -276,6 +276,40 @@ async fn a_run_goes_from_the_queue_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_masked_in_what_is_asked_and_in_what_is_told() {
+    let server = TestServer::start().await;
+    let desk = Desk::new(&server).await;
+    let secret = proto::CreateSecretRequest {
+        name: "token".to_owned(),
+        value: "canary-5b1c-run".to_owned(),
+        request_id: String::new(),
+    };
+    desk.user
+        .secrets()
+        .create_secret(secret)
+        .await
+        .expect("stored");
+    let run = desk.queue("Use canary-5b1c-run, please.").await;
+    let (_, lease) = claim(&desk.runner).await.expect("a run");
+    tell(&desk.runner, &lease, 1, &["it is canary-5b1c-run"])
+        .await
+        .expect("told");
+    let request = proto::FinishRunRequest {
+        lease: Some(lease),
+        outcome: RunOutcome::Failed.into(),
+        message: "canary-5b1c-run was refused".to_owned(),
+    };
+    desk.runner.runs().finish_run(request).await.expect("ended");
+    let (run, log) = (desk.get(&run).await, desk.log(&run).await);
+    assert!(log.contains(&"it is [redacted]".to_owned()), "{log:?}");
+    assert_eq!(run.message, "[redacted] was refused");
+    assert!(
+        !format!("{run:?}{log:?}").contains("canary"),
+        "{run:?} {log:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_waits_for_a_runner_and_a_runner_for_a_run() {
     let server = TestServer::start().await;
     let desk = Desk::new(&server).await;
