@@ -63,10 +63,13 @@ impl Root {
         }
         note.sync_data()?;
         renameat_with(&self.base, FILES, own, OTHER, RenameFlags::EXCHANGE)?;
-        for path in keeps {
-            take_over(&self.files, new, path)?;
-        }
-        Ok(())
+        let Err((moved, error)) = take_all(&self.files, new, keeps) else {
+            return Ok(());
+        };
+        // What can't be taken over must not be lost: back to how it was.
+        take_all(new, &self.files, &keeps[..moved]).map_err(|(_, error)| error)?;
+        renameat_with(&self.base, FILES, own, OTHER, RenameFlags::EXCHANGE)?;
+        Err(error)
     }
 
     /// Finishes an exchange that was made.
@@ -106,6 +109,17 @@ fn make_way(tree: &Dir, path: &TreePath) -> Result<()> {
         Ok(_) => Err(Error::AlreadyExists(path.clone())),
         Err(_) => Ok(()),
     }
+}
+
+/// Takes over what is still there; an error says how many came before it.
+fn take_all(old: &Dir, new: &Dir, paths: &[TreePath]) -> std::result::Result<(), (usize, Error)> {
+    for (taken, path) in paths.iter().enumerate() {
+        match take_over(old, new, path) {
+            Ok(()) | Err(Error::NotFound) => {}
+            Err(error) => return Err((taken, error)),
+        }
+    }
+    Ok(())
 }
 
 fn take_over(old: &Dir, new: &Dir, path: &TreePath) -> Result<()> {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
+mod exchanging;
 mod swaps;
 
 /// A workspace.
