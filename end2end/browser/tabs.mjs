@@ -10,8 +10,9 @@ const WATCH = /EventService\/Watch$/;
 
 export const never = { permissionMode: 'PERMISSION_MODE_BYPASS_PERMISSIONS' };
 
-// What the browser itself writes when there is no network.
-export const NO_NETWORK = /Failed to load resource: net::ERR_INTERNET_DISCONNECTED/;
+// What is written when there is no network: by the browser itself, and where a part of the console
+// was being fetched ahead.
+export const NO_NETWORK = /net::ERR_INTERNET_DISCONNECTED|^error: TypeError: Failed to fetch/;
 
 /** One profile with any number of tabs, of which each watch that is open is known. */
 export class Tabs {

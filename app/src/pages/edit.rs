@@ -16,7 +16,7 @@ use crate::{
     },
     context::Place,
     edit::{self, Opened, Refusal},
-    path, text,
+    path, text, title,
 };
 
 /// The page.
@@ -35,8 +35,9 @@ pub fn EditPage() -> impl IntoView {
             })
         },
     );
+    let name = title::lasting(move || path.try_with(|path| text::plain(path::name(path))));
     view! {
-        <Title text=move || path.with(|path| text::plain(path::name(path))) />
+        <Title text=name />
         <Transition fallback=|| {
             view! { <div class="page"><Skeleton lines=8 /></div> }
         }>
