@@ -10,6 +10,7 @@ mod m0003_egress;
 mod m0004_secrets;
 mod m0005_snapshots;
 mod m0006_runs;
+mod m0007_run_usage;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_secrets::Migration),
             Box::new(m0005_snapshots::Migration),
             Box::new(m0006_runs::Migration),
+            Box::new(m0007_run_usage::Migration),
         ]
     }
 }

@@ -158,6 +158,7 @@ impl Server {
             snapshots: snapshots.clone(),
             sessions: sessions.clone(),
             redactions: redactions.clone(),
+            providers: providers.clone(),
         });
         let app = App {
             authenticator: Authenticator::new(database.clone(), clock.clone(), config.is_secure()),

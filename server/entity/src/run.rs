@@ -36,6 +36,12 @@ pub struct Model {
     pub create_time: i64,
     pub start_time: Option<i64>,
     pub end_time: Option<i64>,
+    pub input_tokens: i64,
+    pub output_tokens: i64,
+    pub cache_creation_input_tokens: i64,
+    pub cache_read_input_tokens: i64,
+    pub cost_micro_usd: Option<i64>,
+    pub requests: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -11,7 +11,7 @@ use membrane_agent::{
     meter::{Measured, Reservation, Wanted},
     model::{Assembler, Broken, Endpoint, Forwarded, ModelError},
 };
-use membrane_proto::v1::{ErrorDetail, InsideRequest, event_payload::Kind};
+use membrane_proto::v1::{ErrorDetail, InsideRequest};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::Instant,
@@ -109,7 +109,7 @@ impl Exchange {
         if let Some(reservation) = reservation {
             let mut told = self.counted(&end, &answer, reservation);
             told.duration = begun.elapsed().try_into().ok();
-            broker.tell(Kind::InsideRequest(told)).await;
+            broker.tell_of_request(told).await;
         }
         if let End::Answered(Err(broken)) = end {
             // Whoever still reads must not take this for the end. Nobody may read any more.

@@ -1,9 +1,11 @@
-//! The model as programs inside the sandbox may ask it: the Messages API at a local address, for
-//! one turn. A program shows a token that is good for this turn only; the broker removes it, adds
-//! the workspace's key, and sends the request on to the workspace's provider. It reserves and
-//! counts every request in the session's meter, and tells of it in the session's log.
+//! The model as somebody without its key may ask it: programs inside the sandbox during one turn,
+//! or a runner during one attempt at a run. They speak the Messages API and show a token that is good
+//! for this turn or attempt only; the broker removes it, adds the workspace's key, and sends the
+//! request on to the workspace's provider. It reserves and counts every request in a meter, and tells
+//! of it in the log.
 //!
-//! It knows no process: it keeps a door that somebody opens.
+//! It knows no process and no port: of a turn it keeps a door that somebody opens, and a runner's
+//! requests are brought to it.
 
 mod body;
 mod exchange;
@@ -16,46 +18,57 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use axum::{extract::Request, response::Response};
 use membrane_agent::{
     meter::{Exceeded, Meter},
     model::ModelClient,
     sandbox::Door,
 };
-use membrane_proto::v1::{LimitKind, event_payload::Kind};
+use membrane_proto::v1::{InsideRequest, LimitKind, event_payload::Kind};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
 
 use crate::{
     credentials::{digest_of, new_secret},
-    db::NewEvent,
+    db::{Database, NewEvent},
     error::Error,
     events::EventLog,
-    id::{SessionId, TurnId},
+    id::{RunId, SessionId, TurnId},
     redaction::Redaction,
     settings::Settings,
 };
 
-use refusal::Refusal;
 use serve::AtDoor;
+
+pub use refusal::Refusal;
+pub use routes::tokens;
 
 /// The port inside. Above those that the kernel gives to programs that ask for none.
 pub const PORT: u16 = 61_010;
 /// Requests that are worked on at the same time.
 const AT_ONCE: usize = 8;
-/// Requests of one turn, refused ones included.
+/// Requests of one turn or attempt, refused ones included.
 const PER_TURN: u32 = 1_000;
 
-/// What the broker of a turn is made of.
+/// On whose account requests are made.
+#[derive(Debug, Clone)]
+pub enum Account {
+    /// A turn's; what it has used is stored when it ends.
+    Turn(SessionId, TurnId),
+    /// A run's; what it has used is stored there with each request.
+    Run(RunId, Database),
+}
+
+/// What a broker is made of.
 #[derive(Debug)]
 pub struct Commission {
-    /// The session.
-    pub session: SessionId,
-    /// Its turn.
-    pub turn: TurnId,
+    /// On whose account.
+    pub account: Account,
     /// The workspace's provider, with its key.
     pub model: Arc<ModelClient>,
-    /// What the session may still use.
+    /// What may still be used.
     pub meter: Meter,
     /// Which models may be asked.
     pub settings: Settings,
@@ -65,7 +78,7 @@ pub struct Commission {
     pub redaction: Arc<Redaction>,
 }
 
-/// The broker of one turn.
+/// The broker of one turn or attempt.
 #[derive(Debug)]
 pub struct Broker {
     commission: Commission,
@@ -86,18 +99,32 @@ impl Broker {
     /// [`Error::Internal`] when the system has no randomness.
     pub fn new(commission: Commission) -> Result<Arc<Self>, Error> {
         let token = new_secret("mbi_")?;
-        let (digest, token) = (digest_of(&token), SecretString::from(token));
+        Ok(Self::for_token(commission, token.into()))
+    }
+
+    /// A broker for whoever shows this token.
+    #[must_use]
+    pub fn for_token(commission: Commission, token: SecretString) -> Arc<Self> {
         commission.redaction.add(&token);
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             commission,
-            digest,
+            digest: digest_of(token.expose_secret()),
             token,
             places: Arc::new(Semaphore::new(AT_ONCE)),
             left: AtomicU32::new(PER_TURN),
             told: Mutex::default(),
             closed: CancellationToken::new(),
             tasks: TaskTracker::new(),
-        }))
+        })
+    }
+
+    /// Answers a request that came another way than through a door, for a tool call or none.
+    pub async fn answer(self: Arc<Self>, tool_call_id: &str, request: Request) -> Response {
+        let router = routes::router(self, tool_call_id.into());
+        match router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 
     /// The way to this broker from inside.
@@ -130,7 +157,7 @@ impl Broker {
         self.tasks.wait().await;
     }
 
-    /// Whether this is the token of this turn, and the turn has not ended.
+    /// Whether this is the token of this broker, and it is not closed.
     fn admits(&self, token: &str) -> bool {
         !self.closed.is_cancelled() && digest_of(token) == self.digest
     }
@@ -173,17 +200,36 @@ impl Broker {
         self.tell(Kind::LimitMet(exceeded.event(true))).await;
     }
 
+    /// Tells of a request that was sent, and puts it to a run's account. An engine on a runner tells
+    /// of its own requests.
+    async fn tell_of_request(&self, told: InsideRequest) {
+        if let Account::Run(run, database) = &self.commission.account {
+            let usage = told.usage.unwrap_or_default();
+            if let Err(error) = database.add_run_usage(*run, &usage).await {
+                error.log();
+            }
+            if told.tool_call_id.is_empty() {
+                return;
+            }
+        }
+        self.tell(Kind::InsideRequest(told)).await;
+    }
+
     async fn tell(&self, kind: Kind) {
         let Commission {
-            session,
-            turn,
+            account,
             log,
             redaction,
             ..
         } = &self.commission;
-        let event = NewEvent::of_turn(*session, *turn, redaction.redactor().mask_kind(kind));
+        let kind = redaction.redactor().mask_kind(kind);
+        let event = match account {
+            Account::Turn(session, turn) => NewEvent::of_turn(*session, *turn, kind),
+            Account::Run(run, _) => NewEvent::of_run(*run, kind),
+        };
+        let stream = event.stream.clone();
         if let Err(error) = log.append(event).await {
-            tracing::error!(error.message = %error, session.id = %session, "a model request from inside could not be told of");
+            tracing::error!(error.message = %error, stream, "a model request from inside could not be told of");
         }
     }
 }

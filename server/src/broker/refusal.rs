@@ -11,12 +11,14 @@ use membrane_agent::{
 };
 use serde_json::json;
 
+use crate::error::Error;
+
 /// Tells clients of the Messages API whether to try again by themselves.
 const RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Why a request is not answered.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub struct Refusal {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     kind: String,
@@ -34,7 +36,7 @@ impl Refusal {
     }
 
     /// Nobody, or somebody of another turn.
-    pub(super) fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "authentication_error",
@@ -100,6 +102,28 @@ impl Refusal {
             "authentication_error",
             "The turn of this token has ended.",
         )
+    }
+}
+
+/// What keeps a runner from the model of its run.
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound(_) => Self::unknown(),
+            Error::Precondition {
+                reason: "STALE_LEASE",
+                ..
+            } => Self::unknown(),
+            Error::Precondition { message, .. } => Self::forbidden(message),
+            error => {
+                error.log();
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "api_error",
+                    error.public_message(),
+                )
+            }
+        }
     }
 }
 

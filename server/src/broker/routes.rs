@@ -75,7 +75,7 @@ async fn admit(
 }
 
 /// The tokens of a request, in either header.
-fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+pub fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text("authorization").and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;

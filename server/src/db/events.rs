@@ -12,7 +12,7 @@ use sea_orm::{
 use super::{Database, activities};
 use crate::{
     clock::Millis,
-    id::{SessionId, TurnId},
+    id::{RunId, SessionId, TurnId},
     time::timestamp,
 };
 
@@ -37,6 +37,19 @@ impl NewEvent {
         Self {
             stream: session.stream(),
             turn_id: turn.to_string(),
+            payload: EventPayload {
+                kind: Some(kind),
+                ..EventPayload::default()
+            },
+        }
+    }
+
+    /// An event of a run.
+    #[must_use]
+    pub fn of_run(run: RunId, kind: Kind) -> Self {
+        Self {
+            stream: run.stream(),
+            turn_id: String::new(),
             payload: EventPayload {
                 kind: Some(kind),
                 ..EventPayload::default()

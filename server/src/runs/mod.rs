@@ -17,6 +17,7 @@ use crate::{
     events::EventLog,
     files::Chunks,
     id::{RunId, SnapshotId, UserId, WorkspaceId},
+    providers::Providers,
     redaction::Redactions,
     sessions::Sessions,
     settings::Settings,
@@ -25,10 +26,14 @@ use crate::{
 };
 
 mod apply;
+mod models;
 mod spec;
 mod words;
 
+use models::Brokers;
+
 pub use apply::Applied;
+pub use models::usage_of;
 pub use spec::{Spec, labels, labels_of};
 pub use words::{ApplyState, is_final, parse_state, word};
 
@@ -53,6 +58,8 @@ pub struct Dependencies {
     pub sessions: Sessions,
     /// What masks what runners tell.
     pub redactions: Redactions,
+    /// Where the models of runs are.
+    pub providers: Providers,
 }
 
 /// The queue. Cheap to clone.
@@ -61,6 +68,8 @@ pub struct Runs {
     dependencies: Dependencies,
     /// Rings when a run is queued.
     queued: Arc<Notify>,
+    /// What asks models for runs at work.
+    brokers: Brokers,
 }
 
 /// A run to queue.
@@ -98,18 +107,22 @@ impl Runs {
         Self {
             dependencies,
             queued: Arc::default(),
+            brokers: Brokers::default(),
         }
     }
 
     /// Queues a run. Secrets in what is to be done are masked, as in all that people say.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the snapshot; [`Error::Exhausted`] with TOO_MANY_RUNS.
+    /// [`Error::Precondition`] with PROVIDER_KEY_REQUIRED; [`Error::NotFound`] for the snapshot;
+    /// [`Error::Exhausted`] with TOO_MANY_RUNS.
     pub async fn create(&self, mut new: NewRun, settings: Settings) -> Result<run::Model, Error> {
         let database = &self.dependencies.database;
         if let Some(earlier) = database.earlier_request(new.key).await? {
             return self.get(RunId(earlier)).await;
         }
+        let providers = &self.dependencies.providers;
+        providers.check_ready(new.workspace, &settings).await?;
         let redaction = self
             .dependencies
             .redactions
@@ -155,6 +168,12 @@ impl Runs {
             create_time: now,
             start_time: None,
             end_time: None,
+            input_tokens: 0,
+            output_tokens: 0,
+            cache_creation_input_tokens: 0,
+            cache_read_input_tokens: 0,
+            cost_micro_usd: Some(0),
+            requests: 0,
         };
         let changed = database.insert_run(row, new.key, now).await?;
         Ok(self.publish(changed))
@@ -397,6 +416,9 @@ impl Runs {
     /// Tells of a change that is stored.
     fn publish(&self, changed: Changed) -> run::Model {
         self.dependencies.log.publish(changed.events);
+        if changed.run.lease_digest.is_none() {
+            self.brokers.close(RunId(changed.run.id));
+        }
         if changed.run.state == word(RunState::Queued) {
             self.queued.notify_waiters();
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use membrane_entity::run;
 use membrane_proto::v1 as proto;
 use serde::{Deserialize, Serialize};
 
@@ -93,13 +94,20 @@ impl Spec {
             .map_err(|error| Error::Internal(format!("a run can't be stored: {error}")))
     }
 
+    /// The settings of a run.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if they can't be read.
+    pub fn settings(run: &run::Model) -> Result<Settings, Error> {
+        Ok(stored(run)?.settings)
+    }
+
     /// A stored spec on the wire.
     ///
     /// # Errors
     /// [`Error::Internal`] if it can't be read.
-    pub fn encode(run: &membrane_entity::run::Model) -> Result<proto::RunSpec, Error> {
-        let stored: Stored = serde_json::from_str(&run.spec)
-            .map_err(|error| Error::Internal(format!("a run can't be read: {error}")))?;
+    pub fn encode(run: &run::Model) -> Result<proto::RunSpec, Error> {
+        let stored = stored(run)?;
         let apply_mode = match run.apply_mode.as_str() {
             "manual" => proto::ApplyMode::Manual,
             _ => proto::ApplyMode::IfUnchanged,
@@ -115,6 +123,11 @@ impl Spec {
             timeout: Some(duration(run.timeout)),
         })
     }
+}
+
+fn stored(run: &run::Model) -> Result<Stored, Error> {
+    serde_json::from_str(&run.spec)
+        .map_err(|error| Error::Internal(format!("a run can't be read: {error}")))
 }
 
 /// What a runner must have for a stored spec. Nothing has it if it can't be read.

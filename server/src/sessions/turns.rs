@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Sessions, host};
 use crate::{
-    broker::{Broker, Commission},
+    broker::{Account, Broker, Commission},
     changes::{Recorded, Recording},
     clock::Millis,
     db::NewEvent,
@@ -236,8 +236,7 @@ impl Run {
             return Ok(None);
         }
         let commission = Commission {
-            session: self.session,
-            turn: self.turn,
+            account: Account::Turn(self.session, self.turn),
             model: model.clone(),
             meter: meter.clone(),
             settings: self.settings.clone(),

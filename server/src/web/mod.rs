@@ -17,6 +17,7 @@ mod files;
 mod health;
 mod import;
 mod log;
+mod models;
 mod problem;
 mod rpc;
 mod snapshots;
@@ -26,7 +27,7 @@ pub use problem::Problem;
 
 /// Every plain HTTP route beside the console's pages and files: method and path. The authorisation
 /// matrix covers each of them.
-pub const ROUTES: [(&str, &str); 8] = [
+pub const ROUTES: [(&str, &str); 11] = [
     ("GET", "/health"),
     ("POST", "/auth/exchange"),
     ("POST", "/auth/sign-out"),
@@ -35,6 +36,12 @@ pub const ROUTES: [(&str, &str); 8] = [
     ("GET", "/workspaces/{id}/files/archive"),
     ("PUT", "/workspaces/{id}/snapshots/archive"),
     ("GET", "/workspaces/{id}/snapshots/{snapshot}/archive"),
+    ("POST", "/runs/{run}/attempts/{attempt}/v1/messages"),
+    (
+        "POST",
+        "/runs/{run}/attempts/{attempt}/v1/messages/count_tokens",
+    ),
+    ("GET", "/runs/{run}/attempts/{attempt}/v1/models"),
 ];
 
 /// The whole of the port.
@@ -54,6 +61,7 @@ pub fn router(app: &App) -> Router {
             "/workspaces/{id}/snapshots/{snapshot}/archive",
             get(snapshots::archive),
         )
+        .nest("/runs/{run}/attempts/{attempt}", models())
         .layer(axum::extract::DefaultBodyLimit::disable())
         .fallback_service(console::router(app))
         .with_state(app.clone());
@@ -70,4 +78,12 @@ pub fn router(app: &App) -> Router {
             browser::security_headers,
         ))
         .layer(middleware::from_fn(log::log_request))
+}
+
+/// The Messages API as far as runners need it.
+fn models() -> Router<App> {
+    Router::new()
+        .route("/v1/messages", post(models::ask))
+        .route("/v1/messages/count_tokens", post(models::ask))
+        .route("/v1/models", get(models::ask))
 }

@@ -12,7 +12,7 @@ fn client() -> Client {
 }
 
 /// Every route that takes something with a cookie, with a content type that it accepts.
-const ROUTES: [(Method, &str, &str); 5] = [
+const ROUTES: [(Method, &str, &str); 7] = [
     (Method::POST, "/auth/exchange", "application/json"),
     (
         Method::POST,
@@ -28,6 +28,16 @@ const ROUTES: [(Method, &str, &str); 5] = [
         Method::PUT,
         "/workspaces/{id}/snapshots/archive",
         "application/zip",
+    ),
+    (
+        Method::POST,
+        "/runs/{run}/attempts/{attempt}/v1/messages",
+        "application/json",
+    ),
+    (
+        Method::POST,
+        "/runs/{run}/attempts/{attempt}/v1/messages/count_tokens",
+        "application/json",
     ),
     (
         Method::POST,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use membrane_entity::run;
+use membrane_entity::{run, runner_token};
 use membrane_proto::v1::{Event, EventPayload, RunState};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
@@ -18,7 +18,7 @@ use crate::{
         events::{self, NewEvent},
     },
     error::Error,
-    id::{RunId, SnapshotId},
+    id::{RunId, RunnerTokenId, SnapshotId, WorkspaceId},
     runs::{LEASE, labels_of, word},
 };
 
@@ -100,6 +100,33 @@ impl Database {
             .one(&self.reader)
             .await?;
         check(found, lease, now)
+    }
+
+    /// The lease of an attempt as whoever shows its token holds it, if it was ever given and the
+    /// runner that got it may still come; whether it still holds is another question.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn presented_lease(
+        &self,
+        run: RunId,
+        attempt: i32,
+        digest: [u8; 32],
+    ) -> Result<Option<HeldLease>, DbErr> {
+        let found = self.run(run).await?;
+        let Some(token) = found.and_then(|row| row.runner_token_id) else {
+            return Ok(None);
+        };
+        let token = runner_token::Entity::find_by_id(token)
+            .one(&self.reader)
+            .await?;
+        Ok(token.map(|token| HeldLease {
+            run,
+            attempt,
+            digest,
+            token: RunnerTokenId(token.id),
+            workspace: token.workspace_id.map(WorkspaceId),
+        }))
     }
 
     /// Adds what a runner tells, from its number `first` on. What is known already is left out.

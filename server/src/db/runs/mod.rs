@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use membrane_agent::cost;
 use membrane_entity::run;
-use membrane_proto::v1::{Event, EventPayload, RunState, RunStateChanged, event_payload::Kind};
+use membrane_proto::v1::{Event, RunState, RunStateChanged, Usage, event_payload::Kind};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -21,7 +22,7 @@ use crate::{
     error::Error,
     id::{RunId, RunnerTokenId, WorkspaceId},
     page::Page,
-    runs::{ApplyState, is_final, parse_state, word},
+    runs::{ApplyState, is_final, parse_state, usage_of, word},
 };
 
 /// Most unfinished runs of a workspace.
@@ -203,6 +204,33 @@ impl Database {
         Ok(store(transaction, row, false, now).await?.run)
     }
 
+    /// Adds what a request of a run has used, whoever holds its lease by now.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn add_run_usage(&self, id: RunId, usage: &Usage) -> Result<(), Error> {
+        let transaction = self.begin().await?;
+        let Some(row) = run::Entity::find_by_id(id.0).one(&transaction).await? else {
+            return Ok(());
+        };
+        let mut total = usage_of(&row);
+        cost::add(&mut total, usage);
+        let row = run::Model {
+            input_tokens: total.input_tokens,
+            output_tokens: total.output_tokens,
+            cache_creation_input_tokens: total.cache_creation_input_tokens,
+            cache_read_input_tokens: total.cache_read_input_tokens,
+            cost_micro_usd: total.cost_micro_usd,
+            requests: total.requests,
+            ..row
+        };
+        row.into_active_model()
+            .reset_all()
+            .update(&transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
     /// The manifests that a workspace's unfinished runs begin with.
     ///
     /// # Errors
@@ -290,14 +318,7 @@ fn told(row: &run::Model) -> NewEvent {
         reason: row.reason.clone(),
         message: row.message.clone(),
     };
-    NewEvent {
-        stream: RunId(row.id).stream(),
-        turn_id: String::new(),
-        payload: EventPayload {
-            kind: Some(Kind::RunStateChanged(changed)),
-            ..EventPayload::default()
-        },
-    }
+    NewEvent::of_run(RunId(row.id), Kind::RunStateChanged(changed))
 }
 
 fn cancelled() -> Ending {

@@ -200,6 +200,9 @@ fn check_event(index: usize, event: &proto::EventPayload) -> Result<(), Error> {
             | Kind::TodosUpdated(_)
             | Kind::ModelUsage(_)
             | Kind::ModelRetry(_)
+            | Kind::EgressDecision(_)
+            | Kind::EgressTotals(_)
+            | Kind::LimitMet(_)
             | Kind::Notice(_),
         ) => true,
         _ => false,

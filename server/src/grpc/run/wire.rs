@@ -5,7 +5,7 @@ use membrane_proto::v1 as proto;
 
 use crate::{
     error::Error,
-    runs::{ApplyState, Spec, parse_state},
+    runs::{ApplyState, Spec, parse_state, usage_of},
     time::timestamp,
 };
 
@@ -42,6 +42,7 @@ pub(super) fn encode(row: &run::Model) -> Result<proto::Run, Error> {
             .map_or(proto::ApplyState::Unspecified, |(_, state)| *state)
             .into(),
         conflicting_paths,
+        usage: Some(usage_of(row)),
     })
 }
 

@@ -17,7 +17,7 @@ use membrane_agent::{
 use membrane_proto::v1::{InsideRequest, Usage, event_payload::Kind};
 use membrane_scripted::{Handle, Recorded, Scenario};
 use membrane_server::{
-    broker::{Broker, Commission},
+    broker::{Account, Broker, Commission},
     id::{SessionId, TurnId, WorkspaceId},
     settings::Settings,
 };
@@ -73,8 +73,7 @@ impl Stand {
         let redaction = redactions.in_workspace(WorkspaceId::new()).await;
         let redaction = redaction.expect("what masks a workspace that nobody is in");
         let broker = Broker::new(Commission {
-            session,
-            turn: TurnId::new(),
+            account: Account::Turn(session, TurnId::new()),
             model: Arc::new(client(base_url)),
             meter: meter.clone(),
             settings,

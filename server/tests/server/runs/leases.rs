@@ -23,6 +23,7 @@ fn queue(server: &TestServer, clock: &Clock) -> Runs {
         snapshots: app.snapshots.clone(),
         sessions: app.sessions.clone(),
         redactions: app.redactions.clone(),
+        providers: app.providers.clone(),
     })
 }
 

@@ -17,6 +17,7 @@ use crate::{
 
 mod fencing;
 mod leases;
+mod models;
 mod results;
 
 /// A user with a workspace, and a runner.
