@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, Command, ValueEnum};
 use membrane_agent::{
     egress::{AllowRule, BadAllowRule},
-    sandbox::SandboxConfig,
+    sandbox::{SandboxConfig, SandboxOptions},
 };
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -21,8 +21,6 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::db::Database;
-
-mod sandbox;
 
 /// What our variables begin with.
 const PREFIX: &str = "MEMBRANE_";
@@ -50,16 +48,6 @@ pub enum ConfigError {
     /// There is no home directory to put the data in.
     #[error("no data directory: set MEMBRANE_DATA_DIR")]
     NoDataDirectory,
-}
-
-/// Whether agents' processes run in a sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SandboxChoice {
-    /// They do, or are refused.
-    Required,
-    /// They don't: a command then has the server's own rights.
-    None,
 }
 
 /// How logs are written.
@@ -146,86 +134,20 @@ pub struct Given {
     )]
     pub byok_required: Option<bool>,
 
-    /// Whether agents' processes run in a sandbox. Default: required.
-    #[arg(long, env = "MEMBRANE_SANDBOX", global = true, value_enum)]
-    pub sandbox: Option<SandboxChoice>,
+    /// Where agents' processes run.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub sandbox: SandboxOptions,
 
-    /// More directories that are visible read-only inside, separated by colons.
+    /// Whether a runner is started as a child of the server. Default: true with the embedded
+    /// database.
     #[arg(
         long,
-        env = "MEMBRANE_SANDBOX_RO_BINDS",
-        global = true,
-        value_name = "DIRECTORIES"
-    )]
-    pub sandbox_ro_binds: Option<String>,
-
-    /// Directories for the PATH inside, before the system's, separated by colons.
-    #[arg(
-        long,
-        env = "MEMBRANE_SANDBOX_PATH",
-        global = true,
-        value_name = "DIRECTORIES"
-    )]
-    pub sandbox_path: Option<String>,
-
-    /// Whether the toolchains on this process's PATH (cargo, rustup, node, python) are offered
-    /// inside. Default: false.
-    #[arg(
-        long,
-        env = "MEMBRANE_SANDBOX_TOOLCHAINS",
+        env = "MEMBRANE_EMBEDDED_RUNNER",
         global = true,
         value_name = "BOOL"
     )]
-    pub sandbox_toolchains: Option<bool>,
-
-    /// More toolchains to offer inside, `<name>=<directory>` with more directories after colons,
-    /// separated by semicolons. Each directory is shown read-only; its `bin`, or itself if it has
-    /// none, is put on the PATH.
-    #[arg(
-        long,
-        env = "MEMBRANE_SANDBOX_EXTRA_TOOLCHAINS",
-        global = true,
-        value_name = "TOOLCHAINS"
-    )]
-    pub sandbox_extra_toolchains: Option<String>,
-
-    /// Memory in MiB that the processes of one command may use together. Default: half of the
-    /// machine's.
-    #[arg(
-        long,
-        env = "MEMBRANE_SANDBOX_MEMORY_MIB",
-        global = true,
-        value_name = "MIB"
-    )]
-    pub sandbox_memory_mib: Option<u64>,
-
-    /// Processes and threads that one command may have at a time. Default: 2048.
-    #[arg(
-        long,
-        env = "MEMBRANE_SANDBOX_PROCESSES",
-        global = true,
-        value_name = "NUMBER"
-    )]
-    pub sandbox_processes: Option<u64>,
-
-    /// MiB that a workspace's files and HOME may take up when a command adds to them. Default:
-    /// 10240.
-    #[arg(
-        long,
-        env = "MEMBRANE_SANDBOX_DISK_MIB",
-        global = true,
-        value_name = "MIB"
-    )]
-    pub sandbox_disk_mib: Option<u64>,
-
-    /// Files, directories and links that they may have then. Default: 1000000.
-    #[arg(
-        long,
-        env = "MEMBRANE_SANDBOX_DISK_ENTRIES",
-        global = true,
-        value_name = "NUMBER"
-    )]
-    pub sandbox_disk_entries: Option<u64>,
+    pub embedded_runner: Option<bool>,
 
     /// Private addresses, ranges or hosts that outbound requests may reach, separated by commas.
     /// Default: none.
@@ -255,6 +177,21 @@ pub struct Given {
     pub log_format: Option<LogFormat>,
 }
 
+/// What a runner that is a child of the server is started with.
+#[derive(Debug, Clone)]
+pub struct EmbeddedRunner {
+    /// Whether there is one.
+    pub wanted: bool,
+    /// The program.
+    pub program: PathBuf,
+    /// Where agents' processes run.
+    pub sandbox: SandboxOptions,
+    /// Private addresses that agents may reach.
+    pub egress_allow_private: Option<String>,
+    /// All that it finds in its environment.
+    pub environment: Vec<(&'static str, OsString)>,
+}
+
 /// The effective configuration.
 #[derive(Clone)]
 pub struct Config {
@@ -270,6 +207,8 @@ pub struct Config {
     pub byok_required: bool,
     /// Where tools run.
     pub sandbox: SandboxConfig,
+    /// The runner that is a child of the server.
+    pub embedded_runner: EmbeddedRunner,
     /// Private addresses that may be reached.
     pub egress_allow_private: Vec<AllowRule>,
     /// The built console.
@@ -317,7 +256,23 @@ impl Config {
                 .clone()
                 .or_else(master_keys_from_environment),
             byok_required: given.byok_required.unwrap_or(true),
-            sandbox: sandbox::config(&given, &data_dir),
+            sandbox: given.sandbox.config(
+                &data_dir,
+                variable("PATH").as_deref(),
+                variable("HOME").as_deref(),
+            ),
+            embedded_runner: EmbeddedRunner {
+                wanted: given
+                    .embedded_runner
+                    .unwrap_or(given.database_url.is_none()),
+                program: beside_this_program("membrane-runner"),
+                sandbox: given.sandbox.clone(),
+                egress_allow_private: given.egress_allow_private.clone(),
+                environment: ["PATH", "HOME"]
+                    .into_iter()
+                    .filter_map(|name| Some((name, variable(name)?)))
+                    .collect(),
+            },
             egress_allow_private: allow_rules(given.egress_allow_private.as_deref())?,
             site_dir: given.site_dir.clone().unwrap_or_else(site_dir),
             log: given.log.clone().unwrap_or_else(|| "info".to_owned()),
@@ -401,6 +356,7 @@ impl fmt::Debug for Config {
             .field("sandbox_path", &self.sandbox.path)
             .field("sandbox_toolchains", &self.sandbox.toolchains)
             .field("sandbox_limits", &self.sandbox.limits)
+            .field("embedded_runner", &self.embedded_runner.wanted)
             .field("egress_allow_private", &self.egress_allow_private)
             .field("site_dir", &self.site_dir)
             .field("log", &self.log)
@@ -420,16 +376,7 @@ fn merge(over: Given, under: Given) -> Given {
         master_keys_file: over.master_keys_file.or(under.master_keys_file),
         byok_required: over.byok_required.or(under.byok_required),
         sandbox: over.sandbox.or(under.sandbox),
-        sandbox_ro_binds: over.sandbox_ro_binds.or(under.sandbox_ro_binds),
-        sandbox_path: over.sandbox_path.or(under.sandbox_path),
-        sandbox_toolchains: over.sandbox_toolchains.or(under.sandbox_toolchains),
-        sandbox_extra_toolchains: over
-            .sandbox_extra_toolchains
-            .or(under.sandbox_extra_toolchains),
-        sandbox_memory_mib: over.sandbox_memory_mib.or(under.sandbox_memory_mib),
-        sandbox_processes: over.sandbox_processes.or(under.sandbox_processes),
-        sandbox_disk_mib: over.sandbox_disk_mib.or(under.sandbox_disk_mib),
-        sandbox_disk_entries: over.sandbox_disk_entries.or(under.sandbox_disk_entries),
+        embedded_runner: over.embedded_runner.or(under.embedded_runner),
         egress_allow_private: over.egress_allow_private.or(under.egress_allow_private),
         site_dir: over.site_dir.or(under.site_dir),
         log: over.log.or(under.log),
@@ -440,7 +387,19 @@ fn merge(over: Given, under: Given) -> Given {
 fn read_file(path: &Path) -> Result<Given, ConfigError> {
     let text =
         fs::read_to_string(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
-    toml::from_str(&text).map_err(|error| ConfigError::Toml(path.to_owned(), Box::new(error)))
+    parse(&text).map_err(|error| ConfigError::Toml(path.to_owned(), Box::new(error)))
+}
+
+/// The sandbox's keys stand beside the others, and each part refuses what it does not know.
+fn parse(text: &str) -> Result<Given, toml::de::Error> {
+    let table: toml::Table = toml::from_str(text)?;
+    let is_sandboxs = |key: &str| key == "sandbox" || key.starts_with("sandbox_");
+    let (sandbox, rest): (toml::Table, toml::Table) =
+        table.into_iter().partition(|(key, _)| is_sandboxs(key));
+    Ok(Given {
+        sandbox: sandbox.try_into()?,
+        ..rest.try_into()?
+    })
 }
 
 fn public_url(given: Option<&str>, listen: SocketAddr) -> Result<Url, ConfigError> {
@@ -490,14 +449,17 @@ fn platform_data_dir() -> Option<PathBuf> {
 
 /// Beside the program when installed, beside its profile's directory when built by cargo.
 fn site_dir() -> PathBuf {
-    let program = std::env::current_exe().unwrap_or_default();
-    let beside = program.parent().unwrap_or(Path::new(".")).to_owned();
-    let candidates = [beside.join("site"), beside.join("../site")];
+    let candidates = [beside_this_program("site"), beside_this_program("../site")];
     candidates
         .iter()
         .find(|candidate| candidate.is_dir())
         .unwrap_or(&candidates[0])
         .clone()
+}
+
+fn beside_this_program(name: &str) -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    program.parent().unwrap_or(Path::new(".")).join(name)
 }
 
 fn master_keys_from_environment() -> Option<SecretString> {

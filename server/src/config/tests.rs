@@ -9,7 +9,8 @@ fn resolve(given: Given) -> Result<Config, ConfigError> {
 
 #[test]
 fn what_was_given_wins_over_the_file_and_the_file_over_defaults() {
-    let file: Given = toml::from_str("listen = \"127.0.0.1:1\"\nlog = \"debug\"").expect("valid");
+    let file = "listen = \"127.0.0.1:1\"\nlog = \"debug\"\nsandbox_processes = 7";
+    let file = parse(file).expect("valid");
     let flags = Given {
         listen: "127.0.0.1:2".parse().ok(),
         ..Given::default()
@@ -18,12 +19,18 @@ fn what_was_given_wins_over_the_file_and_the_file_over_defaults() {
     assert_eq!(config.listen.port(), 2);
     assert_eq!(config.log, "debug");
     assert!(config.byok_required);
+    assert_eq!(config.sandbox.limits.processes, 7);
 }
 
 #[test]
 fn an_unknown_key_in_the_file_is_an_error() {
-    assert!(toml::from_str::<Given>("lisen = \"127.0.0.1:1\"").is_err());
-    assert!(toml::from_str::<Given>("master_keys = \"1:x\"").is_err());
+    for text in [
+        "lisen = \"127.0.0.1:1\"",
+        "master_keys = \"1:x\"",
+        "sandbox_memory = 1",
+    ] {
+        assert!(parse(text).is_err(), "{text}");
+    }
 }
 
 #[test]

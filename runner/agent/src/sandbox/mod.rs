@@ -10,6 +10,7 @@ mod etc;
 mod guards;
 mod inside;
 mod limits;
+mod options;
 mod plan;
 mod probe;
 mod process;
@@ -27,6 +28,7 @@ pub use guards::Guard;
 pub use guards::Guards;
 pub use inside::run_if_asked;
 pub use limits::{Limit, Limits};
+pub use options::{SandboxChoice, SandboxOptions};
 pub(crate) use process::{Exit, Process, Progress};
 
 use doors::Doors;
