@@ -52,7 +52,7 @@ start_server() {
     shift
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     server_url=http://127.0.0.1:$port
-    "$E2E_MEMBRANE" serve --data-dir "$data" --listen "127.0.0.1:$port" "$@" >"$data/serve.log" 2>&1 &
+    "$E2E_MEMBRANE" serve --data-dir "$data" --listen "127.0.0.1:$port" --embedded-runner false "$@" >"$data/serve.log" 2>&1 &
     server_pid=$!
     eventually 30 curl --silent --fail --output /dev/null "$server_url/health"
 }

@@ -63,6 +63,7 @@ export class Server {
   async start() {
     const log = openSync(join(this.data, 'serve.log'), 'a');
     const args = ['serve', '--data-dir', this.data, '--listen', this.address, '--site-dir', site];
+    if (!this.flags.includes('--embedded-runner')) args.push('--embedded-runner', 'false');
     this.process = spawn(program, [...args, ...this.flags], { stdio: ['ignore', log, log] });
     closeSync(log);
     await eventually('the server is healthy', () => this.isHealthy());

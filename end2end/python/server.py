@@ -31,6 +31,8 @@ class Server:
 
     def start(self) -> None:
         arguments = [PROGRAM, "serve", "--data-dir", str(self.data), "--listen", self.address]
+        if "--embedded-runner" not in self._flags:
+            arguments += ["--embedded-runner", "false"]
         with open(self.data / "serve.log", "ab") as log:
             self.process = subprocess.Popen([*arguments, *self._flags], stdout=log, stderr=log)
         eventually("the server is healthy", self.is_healthy)

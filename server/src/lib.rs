@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod credentials;
 pub mod db;
+mod embedded_runner;
 pub mod error;
 pub mod events;
 pub mod files;

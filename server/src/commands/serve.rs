@@ -9,7 +9,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{find_user, new_login_link};
-use crate::{clock::Clock, config::Config, logging, server::Server};
+use crate::{
+    clock::Clock, config::Config, embedded_runner::EmbeddedRunner, logging, server::Server,
+};
 
 pub async fn run(config: Config, login_link: bool) -> anyhow::Result<()> {
     let logs = Redactor::default();
@@ -30,7 +32,14 @@ pub async fn run(config: Config, login_link: bool) -> anyhow::Result<()> {
         println!("(the link works once, for ten minutes; `membrane login-link` makes another)");
     }
     reload_on_hangup(&server)?;
-    server.serve(listener, stop_on_signal()?).await
+    let stop = stop_on_signal()?;
+    if config.embedded_runner.wanted {
+        let app = &server.app;
+        let address = listener.local_addr()?;
+        let runner = EmbeddedRunner::prepare(&config, &app.database, &app.clock, address);
+        tokio::spawn(runner.await?.keep(stop.clone()));
+    }
+    server.serve(listener, stop).await
 }
 
 fn reload_on_hangup(server: &Server) -> anyhow::Result<()> {

@@ -1,0 +1,143 @@
+//! Where runs are at work: one directory, used by one runner at a time, with a directory for each
+//! attempt. What an earlier process left there is found again.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use membrane_agent::sandbox::WorkspacePlace;
+use membrane_proto::v1::RunLease;
+use prost::Message as _;
+use uuid::Uuid;
+
+/// A runner's directory.
+#[derive(Debug)]
+pub struct WorkDir {
+    jobs: PathBuf,
+    /// Held as long as this runner lives.
+    _lock: File,
+}
+
+/// The directory of one attempt.
+#[derive(Debug, Clone)]
+pub struct JobDir {
+    path: PathBuf,
+}
+
+impl WorkDir {
+    /// Opens a directory for this runner alone, makes it if there is none, and waits while another
+    /// runner uses it.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        let jobs = root.join("jobs");
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&jobs)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(root.join("lock"))?;
+        if lock.try_lock().is_err() {
+            tracing::info!("another runner uses this directory; waiting until it ends");
+            lock.lock()?;
+        }
+        Ok(Self { jobs, _lock: lock })
+    }
+
+    /// A new directory for the attempt that this lease is of.
+    ///
+    /// # Errors
+    /// The file system's own; `InvalidInput` for an id that is none.
+    pub fn begin(&self, lease: &RunLease) -> io::Result<JobDir> {
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let id: Uuid = lease.run_id.parse().map_err(invalid)?;
+        let job = JobDir {
+            path: self.jobs.join(format!("{id}-{}", lease.attempt)),
+        };
+        job.remove()?;
+        fs::create_dir(&job.path)?;
+        let place = job.place();
+        fs::create_dir(place.files)?;
+        fs::create_dir(place.home)?;
+        job.create("lease")?.write_all(&lease.encode_to_vec())?;
+        Ok(job)
+    }
+
+    /// The attempts that an earlier process left.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn left_over(&self) -> io::Result<Vec<JobDir>> {
+        let entries = fs::read_dir(&self.jobs)?;
+        let job = |entry: io::Result<fs::DirEntry>| {
+            Ok(JobDir {
+                path: entry?.path(),
+            })
+        };
+        entries.map(job).collect()
+    }
+}
+
+impl JobDir {
+    /// What the sandbox shows.
+    #[must_use]
+    pub fn place(&self) -> WorkspacePlace {
+        WorkspacePlace {
+            files: self.path.join("files"),
+            home: self.path.join("home"),
+        }
+    }
+
+    /// The lease of the attempt.
+    ///
+    /// # Errors
+    /// The file system's own; `InvalidData` for what is none.
+    pub fn lease(&self) -> io::Result<RunLease> {
+        let bytes = fs::read(self.path.join("lease"))?;
+        RunLease::decode(&bytes[..])
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// A new file beside what the sandbox shows, for its owner's eyes only.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn create(&self, name: &str) -> io::Result<File> {
+        File::options()
+            .create(true)
+            .truncate(true)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(self.path.join(name))
+    }
+
+    /// A file that was made before.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn open(&self, name: &str) -> io::Result<File> {
+        File::options()
+            .read(true)
+            .write(true)
+            .open(self.path.join(name))
+    }
+
+    /// Removes all of it.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
