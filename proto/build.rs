@@ -10,7 +10,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "membrane/v1/account.proto",
     "membrane/v1/activity.proto",
     "membrane/v1/change.proto",
@@ -19,6 +19,7 @@ const FILES: [&str; 12] = [
     "membrane/v1/file.proto",
     "membrane/v1/preview.proto",
     "membrane/v1/run.proto",
+    "membrane/v1/schedule.proto",
     "membrane/v1/secret.proto",
     "membrane/v1/session.proto",
     "membrane/v1/snapshot.proto",

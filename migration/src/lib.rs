@@ -11,6 +11,7 @@ mod m0004_secrets;
 mod m0005_snapshots;
 mod m0006_runs;
 mod m0007_run_usage;
+mod m0008_schedules;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_snapshots::Migration),
             Box::new(m0006_runs::Migration),
             Box::new(m0007_run_usage::Migration),
+            Box::new(m0008_schedules::Migration),
         ]
     }
 }

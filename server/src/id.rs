@@ -60,6 +60,10 @@ id!(
     RunId
 );
 id!(
+    /// A schedule.
+    ScheduleId
+);
+id!(
     /// A token of runners.
     RunnerTokenId
 );

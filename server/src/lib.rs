@@ -24,6 +24,7 @@ pub mod previews;
 pub mod providers;
 pub mod redaction;
 pub mod runs;
+pub mod schedules;
 pub mod searches;
 pub mod secrets;
 pub mod server;

@@ -33,6 +33,7 @@ use crate::{
     providers::{self, Providers},
     redaction::Redactions,
     runs::{self, Runs},
+    schedules::Schedules,
     searches::Searches,
     secrets::Secrets,
     sessions::{self, Sessions},
@@ -74,6 +75,8 @@ pub struct App {
     pub snapshots: Snapshots,
     /// Jobs for runners.
     pub runs: Runs,
+    /// What makes such jobs by the clock.
+    pub schedules: Schedules,
     /// Previews of them.
     pub previews: Previews,
     /// Searches of them.
@@ -167,6 +170,7 @@ impl Server {
             stopping: CancellationToken::new(),
             config: Arc::new(config),
             snapshots,
+            schedules: Schedules::new(database.clone(), runs.clone(), clock.clone()),
             runs,
             database,
             log,
@@ -217,6 +221,8 @@ impl Server {
         );
         let runs = self.app.runs.clone();
         tokio::spawn(runs.keep_leases(self.app.stopping.clone()));
+        let schedules = self.app.schedules.clone();
+        tokio::spawn(schedules.keep(self.app.stopping.clone()));
         let snapshots = self.app.snapshots.clone();
         tokio::spawn(snapshots.keep_tidy(self.app.stopping.clone()));
         let notices = self.app.notices.clone();

@@ -17,6 +17,7 @@ pub mod provider_key;
 pub mod request_id;
 pub mod run;
 pub mod runner_token;
+pub mod schedule;
 pub mod session;
 pub mod snapshot;
 pub mod turn;

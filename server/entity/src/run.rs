@@ -42,6 +42,8 @@ pub struct Model {
     pub cache_read_input_tokens: i64,
     pub cost_micro_usd: Option<i64>,
     pub requests: i32,
+    pub schedule_id: Option<Uuid>,
+    pub slot_time: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

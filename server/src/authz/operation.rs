@@ -82,6 +82,12 @@ pub enum Operation {
     CancelRun,
     /// Bring what a run made into its workspace.
     ApplyRun,
+    /// Ask when a rule would fire.
+    PreviewSchedule,
+    /// List and read schedules.
+    ReadSchedules,
+    /// Create, change and delete schedules.
+    ManageSchedules,
     /// List the tokens of runners.
     ListRunnerTokens,
     /// Make or delete tokens of runners.
@@ -112,6 +118,7 @@ impl Operation {
             | Self::DeleteApiToken
             | Self::ListEgressPresets
             | Self::ListToolchains
+            | Self::PreviewSchedule
             | Self::ListSecrets
             // A token may: what goes in can't be read back by whoever has stolen one.
             | Self::ManageSecrets
@@ -129,6 +136,7 @@ impl Operation {
             | Self::ReadFiles
             | Self::ReadSnapshots
             | Self::ReadRuns
+            | Self::ReadSchedules
             | Self::ReadSession => Need::Role(Role::Viewer),
             Self::UpdateWorkspace
             | Self::TestProvider
@@ -140,6 +148,7 @@ impl Operation {
             | Self::CreateRun
             | Self::CancelRun
             | Self::ApplyRun
+            | Self::ManageSchedules
             | Self::CreateSession
             | Self::UpdateSession
             | Self::DeleteSession
@@ -169,6 +178,8 @@ impl Operation {
                 | Self::ReadFiles
                 | Self::ReadSnapshots
                 | Self::ReadRuns
+                | Self::PreviewSchedule
+                | Self::ReadSchedules
                 | Self::ListRunnerTokens
                 // Beginning and finishing it is written down, not each piece.
                 | Self::SendUpload

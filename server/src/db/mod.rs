@@ -25,6 +25,7 @@ mod permissions;
 mod requests;
 mod runner_tokens;
 mod runs;
+mod schedules;
 mod sessions;
 mod snapshots;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use events::NewEvent;
 pub use keys::SealedKey;
 pub use requests::RequestKey;
 pub use runs::{Changed, Claimant, Ending, HeldLease};
+pub use schedules::Firing;
 pub use sessions::SessionSummary;
 pub use turns::Stored;
 pub use user_secrets::SecretLimits;

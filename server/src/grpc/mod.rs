@@ -5,8 +5,8 @@ use membrane_proto::v1::{
     account_service_server::AccountServiceServer, activity_service_server::ActivityServiceServer,
     change_service_server::ChangeServiceServer, event_service_server::EventServiceServer,
     file_service_server::FileServiceServer, run_service_server::RunServiceServer,
-    secret_service_server::SecretServiceServer, session_service_server::SessionServiceServer,
-    snapshot_service_server::SnapshotServiceServer,
+    schedule_service_server::ScheduleServiceServer, secret_service_server::SecretServiceServer,
+    session_service_server::SessionServiceServer, snapshot_service_server::SnapshotServiceServer,
     workspace_service_server::WorkspaceServiceServer,
 };
 use tonic::{Request, Status, service::Routes};
@@ -26,6 +26,7 @@ pub mod encode;
 mod event;
 mod file;
 mod run;
+mod schedule;
 mod secret;
 mod session;
 mod snapshot;
@@ -66,6 +67,10 @@ pub fn routes(app: &App) -> Routes {
         session::Service(app.clone())
     ))
     .add_service(limited!(RunServiceServer, run::Service(app.clone())))
+    .add_service(limited!(
+        ScheduleServiceServer,
+        schedule::Service(app.clone())
+    ))
     .add_service(limited!(SecretServiceServer, secret::Service(app.clone())))
     .add_service(limited!(EventServiceServer, event::Service(app.clone())))
     .add_service(limited!(FileServiceServer, file::Service(app.clone())))

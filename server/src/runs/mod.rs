@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     events::EventLog,
     files::Chunks,
-    id::{RunId, SnapshotId, UserId, WorkspaceId},
+    id::{RunId, ScheduleId, SnapshotId, UserId, WorkspaceId},
     providers::Providers,
     redaction::Redactions,
     sessions::Sessions,
@@ -87,8 +87,19 @@ pub struct NewRun {
     pub base: Option<SnapshotId>,
     /// Whether its result is applied by itself.
     pub applies: bool,
+    /// The schedule that makes it, if one does.
+    pub origin: Option<Origin>,
     /// What makes a repeated call the same call.
     pub key: RequestKey,
+}
+
+/// Where a run of a schedule comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// The schedule.
+    pub schedule: ScheduleId,
+    /// Its slot; none if somebody wants it now.
+    pub slot: Option<Millis>,
 }
 
 /// A run that was claimed.
@@ -116,13 +127,25 @@ impl Runs {
     /// # Errors
     /// [`Error::Precondition`] with PROVIDER_KEY_REQUIRED; [`Error::NotFound`] for the snapshot;
     /// [`Error::Exhausted`] with TOO_MANY_RUNS.
-    pub async fn create(&self, mut new: NewRun, settings: Settings) -> Result<run::Model, Error> {
+    pub async fn create(&self, new: NewRun, settings: Settings) -> Result<run::Model, Error> {
         let database = &self.dependencies.database;
         if let Some(earlier) = database.earlier_request(new.key).await? {
             return self.get(RunId(earlier)).await;
         }
+        let key = new.key;
+        let row = self.prepare(new, &settings).await?;
+        let now = row.create_time;
+        let changed = database.insert_run(row, key, now).await?;
+        Ok(self.publish(changed))
+    }
+
+    /// The row of a run that is to be queued, with its files taken.
+    ///
+    /// # Errors
+    /// Those of [`Runs::create`], but for TOO_MANY_RUNS.
+    pub async fn prepare(&self, mut new: NewRun, settings: &Settings) -> Result<run::Model, Error> {
         let providers = &self.dependencies.providers;
-        providers.check_ready(new.workspace, &settings).await?;
+        providers.check_ready(new.workspace, settings).await?;
         let redaction = self
             .dependencies
             .redactions
@@ -133,7 +156,7 @@ impl Runs {
         }
         let base = self.base(&new).await?;
         let now = self.dependencies.clock.now();
-        let row = run::Model {
+        Ok(run::Model {
             id: RunId::new().0,
             workspace_id: new.workspace.0,
             user_id: Some(new.user.0),
@@ -141,7 +164,7 @@ impl Runs {
             priority: new.spec.priority,
             max_attempts: new.spec.max_attempts,
             timeout: new.spec.timeout,
-            spec: new.spec.to_json(&settings)?,
+            spec: new.spec.to_json(settings)?,
             base_snapshot_id: base.id,
             base_manifest: base.manifest,
             apply_mode: if new.applies {
@@ -174,9 +197,9 @@ impl Runs {
             cache_read_input_tokens: 0,
             cost_micro_usd: Some(0),
             requests: 0,
-        };
-        let changed = database.insert_run(row, new.key, now).await?;
-        Ok(self.publish(changed))
+            schedule_id: new.origin.map(|origin| origin.schedule.0),
+            slot_time: new.origin.and_then(|origin| origin.slot),
+        })
     }
 
     async fn base(&self, new: &NewRun) -> Result<snapshot::Model, Error> {
@@ -414,7 +437,7 @@ impl Runs {
     }
 
     /// Tells of a change that is stored.
-    fn publish(&self, changed: Changed) -> run::Model {
+    pub(crate) fn publish(&self, changed: Changed) -> run::Model {
         self.dependencies.log.publish(changed.events);
         if changed.run.lease_digest.is_none() {
             self.brokers.close(RunId(changed.run.id));

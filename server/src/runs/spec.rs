@@ -20,7 +20,7 @@ const MAX_TIMEOUT: Millis = 24 * 3_600_000;
 const DEFAULT_TIMEOUT: Millis = 3_600_000;
 
 /// What a run does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// What to do.
     pub prompt: String,
@@ -94,6 +94,29 @@ impl Spec {
             .map_err(|error| Error::Internal(format!("a run can't be stored: {error}")))
     }
 
+    /// As a schedule keeps it, without settings.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it can't be written.
+    pub fn to_template(&self) -> Result<String, Error> {
+        serde_json::to_string(self)
+            .map_err(|error| Error::Internal(format!("a schedule can't be stored: {error}")))
+    }
+
+    /// What a schedule keeps, on the wire.
+    #[must_use]
+    pub fn encode_template(self, apply_mode: &str) -> proto::RunSpec {
+        proto::RunSpec {
+            prompt: self.prompt,
+            apply_mode: encode_apply_mode(apply_mode).into(),
+            labels: self.labels.into_iter().collect(),
+            priority: self.priority,
+            max_attempts: self.max_attempts,
+            timeout: Some(duration(self.timeout)),
+            ..proto::RunSpec::default()
+        }
+    }
+
     /// The settings of a run.
     ///
     /// # Errors
@@ -108,10 +131,7 @@ impl Spec {
     /// [`Error::Internal`] if it can't be read.
     pub fn encode(run: &run::Model) -> Result<proto::RunSpec, Error> {
         let stored = stored(run)?;
-        let apply_mode = match run.apply_mode.as_str() {
-            "manual" => proto::ApplyMode::Manual,
-            _ => proto::ApplyMode::IfUnchanged,
-        };
+        let apply_mode = encode_apply_mode(&run.apply_mode);
         Ok(proto::RunSpec {
             prompt: stored.prompt,
             base_snapshot_id: run.base_snapshot_id.to_string(),
@@ -122,6 +142,13 @@ impl Spec {
             max_attempts: run.max_attempts,
             timeout: Some(duration(run.timeout)),
         })
+    }
+}
+
+fn encode_apply_mode(word: &str) -> proto::ApplyMode {
+    match word {
+        "manual" => proto::ApplyMode::Manual,
+        _ => proto::ApplyMode::IfUnchanged,
     }
 }
 

@@ -65,7 +65,7 @@ fn public_services() -> Router {
 }
 
 /// Names for the health service; the empty one is the server as a whole.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     "",
     "membrane.v1.AccountService",
     "membrane.v1.ActivityService",
@@ -73,6 +73,7 @@ const SERVICES: [&str; 11] = [
     "membrane.v1.EventService",
     "membrane.v1.FileService",
     "membrane.v1.RunService",
+    "membrane.v1.ScheduleService",
     "membrane.v1.SecretService",
     "membrane.v1.SessionService",
     "membrane.v1.SnapshotService",

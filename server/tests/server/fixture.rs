@@ -7,8 +7,9 @@ use membrane_proto::v1::{
     self as proto, account_service_client::AccountServiceClient,
     activity_service_client::ActivityServiceClient, change_service_client::ChangeServiceClient,
     event_service_client::EventServiceClient, file_service_client::FileServiceClient,
-    run_service_client::RunServiceClient, secret_service_client::SecretServiceClient,
-    session_service_client::SessionServiceClient, snapshot_service_client::SnapshotServiceClient,
+    run_service_client::RunServiceClient, schedule_service_client::ScheduleServiceClient,
+    secret_service_client::SecretServiceClient, session_service_client::SessionServiceClient,
+    snapshot_service_client::SnapshotServiceClient,
     workspace_service_client::WorkspaceServiceClient,
 };
 use membrane_server::{
@@ -277,6 +278,10 @@ impl Caller {
 
     pub fn runs(&self) -> RunServiceClient<Intercepted> {
         RunServiceClient::new(self.service())
+    }
+
+    pub fn schedules(&self) -> ScheduleServiceClient<Intercepted> {
+        ScheduleServiceClient::new(self.service())
     }
 
     pub fn snapshots(&self) -> SnapshotServiceClient<Intercepted> {

@@ -20,6 +20,7 @@ mod providers;
 #[path = "../../../runner/files/tests/files/raw.rs"]
 mod raw;
 mod runs;
+mod schedules;
 mod searching;
 mod secrets;
 mod snapshots;

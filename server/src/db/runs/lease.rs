@@ -1,6 +1,6 @@
 //! What a lease allows: claiming a run, and all that a runner writes while it holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use membrane_entity::{run, runner_token};
 use membrane_proto::v1::{Event, EventPayload, RunState};
@@ -44,7 +44,7 @@ impl Database {
         }
         let transaction = self.begin().await?;
         let queued = candidates(&transaction, claimant, now).await?;
-        let Some(mut row) = first(queued, &at_work(&transaction).await?) else {
+        let Some(mut row) = first(queued, &AtWork::now(&transaction).await?) else {
             return Ok(None);
         };
         row.state = word(RunState::Claimed).to_owned();
@@ -57,7 +57,9 @@ impl Database {
         row.reported = 0;
         row.reason = String::new();
         row.message = String::new();
-        Ok(Some(store(transaction, row, true, now).await?))
+        let changed = store(&transaction, row, true, now).await?;
+        transaction.commit().await?;
+        Ok(Some(changed))
     }
 
     /// Begins the work of a claimed run; does nothing to one that has begun.
@@ -77,7 +79,9 @@ impl Database {
         row.start_time = row.start_time.or(Some(now));
         row.deadline = Some(now + row.timeout);
         row.lease_expire_time = Some(now + LEASE);
-        store(transaction, row, true, now).await
+        let changed = store(&transaction, row, true, now).await?;
+        transaction.commit().await?;
+        Ok(changed)
     }
 
     /// Renews a lease.
@@ -88,7 +92,9 @@ impl Database {
         let transaction = self.begin().await?;
         let mut row = held(&transaction, lease, now).await?;
         row.lease_expire_time = Some(now + LEASE);
-        Ok(store(transaction, row, false, now).await?.run)
+        let changed = store(&transaction, row, false, now).await?;
+        transaction.commit().await?;
+        Ok(changed.run)
     }
 
     /// The run of a lease that holds.
@@ -158,7 +164,8 @@ impl Database {
         });
         let stored = events::insert(&transaction, new.collect(), now).await?;
         row.reported += i64::try_from(stored.len()).unwrap_or(i64::MAX);
-        let row = store(transaction, row, false, now).await?.run;
+        let row = store(&transaction, row, false, now).await?.run;
+        transaction.commit().await?;
         Ok((row.reported, stored))
     }
 
@@ -175,8 +182,8 @@ impl Database {
         let transaction = self.begin().await?;
         let mut row = held(&transaction, lease, now).await?;
         row.result_snapshot_id = Some(result.0);
-        store(transaction, row, false, now).await?;
-        Ok(())
+        store(&transaction, row, false, now).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Ends an attempt as its runner says.
@@ -191,7 +198,9 @@ impl Database {
     ) -> Result<Changed, Error> {
         let transaction = self.begin().await?;
         let row = held(&transaction, lease, now).await?;
-        end(transaction, row, ending, now).await
+        let changed = end(&transaction, row, ending, now).await?;
+        transaction.commit().await?;
+        Ok(changed)
     }
 
     /// Ends the attempts whose lease is lost, and asks those to stop that are over their time.
@@ -230,7 +239,9 @@ impl Database {
         if !is_lost && is_late && !row.cancel_requested {
             row.cancel_requested = true;
             row.reason = TIMEOUT.to_owned();
-            return Ok(Some(store(transaction, row, false, now).await?));
+            let changed = store(&transaction, row, false, now).await?;
+            transaction.commit().await?;
+            return Ok(Some(changed));
         }
         if !is_lost {
             return Ok(None);
@@ -240,7 +251,9 @@ impl Database {
             (true, _) => cancelled(),
             (false, _) => lost(),
         };
-        Ok(Some(end(transaction, row, ending, now).await?))
+        let changed = end(&transaction, row, ending, now).await?;
+        transaction.commit().await?;
+        Ok(Some(changed))
     }
 
     /// Gives every lease its whole time again: nobody could renew one while the server was away.
@@ -303,26 +316,46 @@ async fn candidates(
     Ok(queued.into_iter().filter(fits).collect())
 }
 
-/// How many runs are at work, by workspace.
-async fn at_work(transaction: &DatabaseTransaction) -> Result<HashMap<Uuid, usize>, DbErr> {
-    let busy: Vec<Uuid> = run::Entity::find()
-        .select_only()
-        .column(run::Column::WorkspaceId)
-        .filter(run::Column::State.is_in([word(RunState::Claimed), word(RunState::Running)]))
-        .into_tuple()
-        .all(transaction)
-        .await?;
-    let mut counts = HashMap::new();
-    for workspace in busy {
-        *counts.entry(workspace).or_default() += 1;
-    }
-    Ok(counts)
+/// What is at work.
+struct AtWork {
+    /// How many runs, by workspace.
+    workspaces: HashMap<Uuid, usize>,
+    /// Of which schedules.
+    schedules: HashSet<Uuid>,
 }
 
-/// Whose turn it is: the highest priority, then the workspace with the fewest at work, then age.
-fn first(queued: Vec<run::Model>, at_work: &HashMap<Uuid, usize>) -> Option<run::Model> {
-    queued.into_iter().min_by_key(|row| {
-        let busy = at_work.get(&row.workspace_id).copied().unwrap_or_default();
+impl AtWork {
+    async fn now(transaction: &DatabaseTransaction) -> Result<Self, DbErr> {
+        let busy: Vec<(Uuid, Option<Uuid>)> = run::Entity::find()
+            .select_only()
+            .column(run::Column::WorkspaceId)
+            .column(run::Column::ScheduleId)
+            .filter(run::Column::State.is_in([word(RunState::Claimed), word(RunState::Running)]))
+            .into_tuple()
+            .all(transaction)
+            .await?;
+        let mut workspaces = HashMap::new();
+        for (workspace, _) in &busy {
+            *workspaces.entry(*workspace).or_default() += 1;
+        }
+        let schedules = busy.iter().filter_map(|(_, schedule)| *schedule);
+        Ok(Self {
+            workspaces,
+            schedules: schedules.collect(),
+        })
+    }
+}
+
+/// Whose turn it is: the highest priority, then the workspace with the fewest at work, then age. Two
+/// runs of a schedule are never at work together.
+fn first(queued: Vec<run::Model>, at_work: &AtWork) -> Option<run::Model> {
+    let may_begin = |row: &run::Model| {
+        let schedule = row.schedule_id;
+        schedule.is_none_or(|schedule| !at_work.schedules.contains(&schedule))
+    };
+    queued.into_iter().filter(may_begin).min_by_key(|row| {
+        let busy = at_work.workspaces.get(&row.workspace_id).copied();
+        let busy = busy.unwrap_or_default();
         (-row.priority, busy, row.create_time, row.id)
     })
 }

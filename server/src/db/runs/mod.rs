@@ -16,11 +16,14 @@ use super::{
     events::{self, NewEvent},
     older_than, requests,
     requests::RequestKey,
+    schedules,
 };
+use uuid::Uuid;
+
 use crate::{
     clock::Millis,
     error::Error,
-    id::{RunId, RunnerTokenId, WorkspaceId},
+    id::{RunId, RunnerTokenId, ScheduleId, WorkspaceId},
     page::Page,
     runs::{ApplyState, is_final, parse_state, usage_of, word},
 };
@@ -101,17 +104,7 @@ impl Database {
                 events: Vec::new(),
             });
         }
-        let unfinished = run::Entity::find()
-            .filter(run::Column::WorkspaceId.eq(row.workspace_id))
-            .filter(run::Column::EndTime.is_null())
-            .count(&transaction)
-            .await?;
-        if unfinished >= MAX_UNFINISHED {
-            return Err(Error::Exhausted {
-                reason: "TOO_MANY_RUNS",
-                message: format!("a workspace can have at most {MAX_UNFINISHED} unfinished runs"),
-            });
-        }
+        check_room(&transaction, row.workspace_id).await?;
         run::Entity::insert(row.clone().into_active_model())
             .exec_without_returning(&transaction)
             .await?;
@@ -138,7 +131,7 @@ impl Database {
         Ok(row.map(|row| WorkspaceId(row.workspace_id)))
     }
 
-    /// One page of a workspace's runs, the latest first.
+    /// One page of a workspace's runs, or of those that a schedule has made, the latest first.
     ///
     /// # Errors
     /// The database's own.
@@ -146,9 +139,13 @@ impl Database {
         &self,
         workspace: WorkspaceId,
         states: &[RunState],
+        schedule: Option<ScheduleId>,
         page: &Page,
     ) -> Result<Vec<run::Model>, DbErr> {
         let mut query = run::Entity::find().filter(run::Column::WorkspaceId.eq(workspace.0));
+        if let Some(schedule) = schedule {
+            query = query.filter(run::Column::ScheduleId.eq(schedule.0));
+        }
         if !states.is_empty() {
             query = query.filter(run::Column::State.is_in(states.iter().map(|state| word(*state))));
         }
@@ -170,19 +167,13 @@ impl Database {
     pub async fn cancel_run(&self, id: RunId, now: Millis) -> Result<Changed, Error> {
         let transaction = self.begin().await?;
         let found = run::Entity::find_by_id(id.0).one(&transaction).await?;
-        let mut row = found.ok_or(Error::NotFound("run"))?;
-        let state = parse_state(&row.state);
-        if is_final(state) || row.cancel_requested {
-            return Ok(Changed {
-                run: row,
-                events: Vec::new(),
-            });
-        }
-        row.cancel_requested = true;
-        if state == RunState::Queued {
-            return end(transaction, row, cancelled(), now).await;
-        }
-        store(transaction, row, false, now).await
+        let row = found.ok_or(Error::NotFound("run"))?;
+        let changed = cancel(&transaction, row.clone(), now).await?;
+        transaction.commit().await?;
+        Ok(changed.unwrap_or(Changed {
+            run: row,
+            events: Vec::new(),
+        }))
     }
 
     /// Notes whether a run's result is applied, and what was in the way.
@@ -201,7 +192,9 @@ impl Database {
         let mut row = found.ok_or(Error::NotFound("run"))?;
         row.apply_state = state.to_owned();
         row.conflicts = conflicts;
-        Ok(store(transaction, row, false, now).await?.run)
+        let changed = store(&transaction, row, false, now).await?;
+        transaction.commit().await?;
+        Ok(changed.run)
     }
 
     /// Adds what a request of a run has used, whoever holds its lease by now.
@@ -247,9 +240,49 @@ impl Database {
     }
 }
 
+/// Refuses another run in a workspace that has too many.
+///
+/// # Errors
+/// [`Error::Exhausted`] with TOO_MANY_RUNS.
+pub(super) async fn check_room(
+    transaction: &DatabaseTransaction,
+    workspace: Uuid,
+) -> Result<(), Error> {
+    let unfinished = run::Entity::find()
+        .filter(run::Column::WorkspaceId.eq(workspace))
+        .filter(run::Column::EndTime.is_null())
+        .count(transaction)
+        .await?;
+    if unfinished < MAX_UNFINISHED {
+        return Ok(());
+    }
+    Err(Error::Exhausted {
+        reason: "TOO_MANY_RUNS",
+        message: format!("a workspace can have at most {MAX_UNFINISHED} unfinished runs"),
+    })
+}
+
+/// Cancels a run, or asks its runner to; does nothing to one that is cancelled or over.
+pub(super) async fn cancel(
+    transaction: &DatabaseTransaction,
+    mut row: run::Model,
+    now: Millis,
+) -> Result<Option<Changed>, Error> {
+    let state = parse_state(&row.state);
+    if is_final(state) || row.cancel_requested {
+        return Ok(None);
+    }
+    row.cancel_requested = true;
+    let changed = match state {
+        RunState::Queued => end(transaction, row, cancelled(), now).await?,
+        _ => store(transaction, row, false, now).await?,
+    };
+    Ok(Some(changed))
+}
+
 /// Ends an attempt: the run is final, or queued once more after a pause if it may be.
 async fn end(
-    transaction: DatabaseTransaction,
+    transaction: &DatabaseTransaction,
     mut row: run::Model,
     ending: Ending,
     now: Millis,
@@ -286,25 +319,25 @@ async fn end(
         // What another attempt makes is another result.
         row.result_snapshot_id = None;
     }
+    schedules::note_end(transaction, &row).await?;
     store(transaction, row, true, now).await
 }
 
 /// Stores a changed row, with an event of its state if that is to be told.
 async fn store(
-    transaction: DatabaseTransaction,
+    transaction: &DatabaseTransaction,
     row: run::Model,
     tell: bool,
     now: Millis,
 ) -> Result<Changed, Error> {
     let active = row.clone().into_active_model().reset_all();
-    active.update(&transaction).await?;
+    active.update(transaction).await?;
     let told = if tell { vec![told(&row)] } else { Vec::new() };
-    let events = events::insert(&transaction, told, now).await?;
-    transaction.commit().await?;
+    let events = events::insert(transaction, told, now).await?;
     Ok(Changed { run: row, events })
 }
 
-fn told(row: &run::Model) -> NewEvent {
+pub(super) fn told(row: &run::Model) -> NewEvent {
     let state = parse_state(&row.state);
     let is_held = row.lease_digest.is_some();
     let changed = RunStateChanged {

@@ -14,7 +14,7 @@ use crate::{
     db::RequestKey,
     error::Error,
     files::parse_path,
-    id::{RunId, RunnerTokenId, SnapshotId, WorkspaceId},
+    id::{RunId, RunnerTokenId, ScheduleId, SnapshotId, WorkspaceId},
     page::{Keyset, Page},
     runs::{NewRun, Spec},
     server::App,
@@ -23,7 +23,8 @@ use crate::{
 mod runner;
 mod wire;
 
-use wire::{encode, encode_token};
+pub(super) use wire::encode;
+use wire::encode_token;
 
 /// Tag of page tokens.
 const RUNS: u8 = 13;
@@ -201,10 +202,11 @@ impl Service {
         let new = NewRun {
             workspace: permit.workspace,
             user: permit.user_id(),
-            title: title(&request.title, &spec.prompt)?,
+            title: title("title", &request.title, &spec.prompt)?,
             applies: given.apply_mode() != proto::ApplyMode::Manual,
             spec,
             base,
+            origin: None,
             key: RequestKey {
                 user_id: permit.user_id(),
                 request_id: decode::request_id(&request.request_id)?,
@@ -243,7 +245,12 @@ impl Service {
             .await?;
         let page = Page::parse(RUNS, request.page_size, &request.page_token)?;
         let states: Vec<proto::RunState> = request.states().collect();
-        let listed = self.0.database.list_runs(permit.workspace, &states, &page);
+        let schedule = match request.schedule_id.as_str() {
+            "" => None,
+            id => Some(ScheduleId(decode::id(id, "schedule")?)),
+        };
+        let database = &self.0.database;
+        let listed = database.list_runs(permit.workspace, &states, schedule, &page);
         let mut rows = listed.await?;
         let next_page_token = page.cut(&mut rows, |row| Keyset {
             time: row.create_time,
@@ -364,9 +371,10 @@ fn runner<T>(request: &Request<T>) -> Result<Runner, Status> {
     runner.ok_or_else(|| missing.into())
 }
 
-fn title(given: &str, prompt: &str) -> Result<String, Error> {
+/// What a run or a schedule is called: what was given, or the first words of the prompt.
+pub(super) fn title(field: &str, given: &str, prompt: &str) -> Result<String, Error> {
     if !given.trim().is_empty() {
-        return decode::name("title", given, MAX_TITLE);
+        return decode::name(field, given, MAX_TITLE);
     }
     let line = prompt.trim().lines().next().unwrap_or_default();
     let mut letters = line.chars().filter(|one| !one.is_control());

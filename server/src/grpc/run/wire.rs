@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A run as the wire says it.
-pub(super) fn encode(row: &run::Model) -> Result<proto::Run, Error> {
+pub(in crate::grpc) fn encode(row: &run::Model) -> Result<proto::Run, Error> {
     let states = [
         (ApplyState::Nothing, proto::ApplyState::Nothing),
         (ApplyState::Pending, proto::ApplyState::Pending),
@@ -43,6 +43,8 @@ pub(super) fn encode(row: &run::Model) -> Result<proto::Run, Error> {
             .into(),
         conflicting_paths,
         usage: Some(usage_of(row)),
+        schedule_id: id(row.schedule_id),
+        slot_time: row.slot_time.map(timestamp),
     })
 }
 

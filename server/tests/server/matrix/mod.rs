@@ -24,6 +24,7 @@ mod changes;
 mod files;
 mod routes;
 mod runs;
+mod schedules;
 mod secrets;
 mod sessions;
 mod snapshots;
@@ -64,6 +65,8 @@ struct Place {
     change_set: String,
     /// A snapshot.
     snapshot: String,
+    /// A schedule.
+    schedule: String,
     /// Runs and what belongs to them, for calls that are about those.
     runs: runs::Things,
 }
@@ -95,6 +98,7 @@ fn matrix() -> impl Iterator<Item = &'static Method> {
         changes::METHODS,
         snapshots::METHODS,
         runs::METHODS,
+        schedules::METHODS,
     ];
     services.into_iter().flatten()
 }
@@ -205,6 +209,7 @@ async fn place(server: &TestServer, cast: &Cast, caller: &Caller) -> Place {
         session,
         change_set,
         snapshot,
+        schedule: schedules::furnish(server, cast, id).await,
         runs: runs::Things::default(),
         workspace,
         victim: victim.id.to_string(),
@@ -336,6 +341,7 @@ async fn a_foreign_id_answers_exactly_like_an_absent_one() {
             upload: place.upload.clone(),
             change_set: place.change_set.clone(),
             snapshot: place.snapshot.clone(),
+            schedule: place.schedule.clone(),
             runs: place.runs.absent(),
         };
         let path = format!("/membrane.v1.{method}");

@@ -77,6 +77,7 @@ async fn queue(
         spec: Spec::decode(&spec).expect("a spec"),
         base: None,
         applies,
+        origin: None,
         key: RequestKey {
             user_id: cast.owner.id,
             request_id: None,

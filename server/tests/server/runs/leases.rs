@@ -14,7 +14,7 @@ use super::{Desk, claim, finish, heartbeat, spec, start, tell};
 use crate::fixture::{TestServer, reason};
 
 /// The server's queue with a clock of its own.
-fn queue(server: &TestServer, clock: &Clock) -> Runs {
+pub fn queue(server: &TestServer, clock: &Clock) -> Runs {
     let app = &server.app;
     Runs::new(runs::Dependencies {
         database: app.database.clone(),
@@ -27,7 +27,8 @@ fn queue(server: &TestServer, clock: &Clock) -> Runs {
     })
 }
 
-async fn claim_at(runs: &Runs, token: RunnerTokenId) -> Option<(RunId, HeldLease)> {
+/// Claims what there is at the time of this queue.
+pub async fn claim_at(runs: &Runs, token: RunnerTokenId) -> Option<(RunId, HeldLease)> {
     let claimant = Claimant {
         token,
         workspace: None,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 mod fencing;
-mod leases;
+pub mod leases;
 mod models;
 mod results;
 
@@ -421,6 +421,7 @@ async fn runs_are_listed_by_state_and_page_by_page() {
             states: states.into_iter().map(Into::into).collect(),
             page_size,
             page_token,
+            ..Default::default()
         };
         let user = desk.user.clone();
         async move {
