@@ -9,8 +9,8 @@ use membrane_proto::v1::{
     account_service_client::AccountServiceClient, activity_service_client::ActivityServiceClient,
     change_service_client::ChangeServiceClient, event_service_client::EventServiceClient,
     file_service_client::FileServiceClient, run_service_client::RunServiceClient,
-    secret_service_client::SecretServiceClient, session_service_client::SessionServiceClient,
-    snapshot_service_client::SnapshotServiceClient,
+    schedule_service_client::ScheduleServiceClient, secret_service_client::SecretServiceClient,
+    session_service_client::SessionServiceClient, snapshot_service_client::SnapshotServiceClient,
     workspace_service_client::WorkspaceServiceClient,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -54,6 +54,11 @@ pub fn files() -> FileServiceClient<Transport> {
 /// Jobs for runners.
 pub fn runs() -> RunServiceClient<Transport> {
     RunServiceClient::new(transport::open())
+}
+
+/// What queues runs by the clock.
+pub fn schedules() -> ScheduleServiceClient<Transport> {
+    ScheduleServiceClient::new(transport::open())
 }
 
 /// The caller's secrets.

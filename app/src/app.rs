@@ -144,6 +144,16 @@ pub fn App() -> impl IntoView {
                         ssr=SsrMode::Async
                     />
                     <Route
+                        path=at(path!("/workspaces/:workspace/schedules"))
+                        view=page(Lazy::Schedules)
+                        ssr=SsrMode::Async
+                    />
+                    <Route
+                        path=at(path!("/workspaces/:workspace/schedules/:schedule"))
+                        view=page(Lazy::Schedule)
+                        ssr=SsrMode::Async
+                    />
+                    <Route
                         path=at(path!("/workspaces/:workspace/snapshots"))
                         view=page(Lazy::Snapshots)
                         ssr=SsrMode::Async

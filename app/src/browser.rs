@@ -148,3 +148,10 @@ pub fn target<T: wasm_bindgen::JsCast>(event: &web_sys::Event) -> Option<T> {
 pub fn field(form: &web_sys::FormData, name: &str) -> String {
     form.get(name).as_string().unwrap_or_default()
 }
+
+/// The IANA name of the zone that the browser's clock shows.
+pub fn time_zone() -> Option<String> {
+    let format = js_sys::Intl::DateTimeFormat::default();
+    let zone = Reflect::get(&format.resolved_options(), &JsValue::from_str("timeZone"));
+    zone.ok()?.as_string()
+}

@@ -13,7 +13,11 @@ use crate::{
     api::ApiError,
     browser,
     components::{
-        files::UploadPanel, problem::Problem, runs::detail::RunDetail, skeleton::Skeleton,
+        files::UploadPanel,
+        problem::Problem,
+        runs::detail::RunDetail,
+        schedules::{detail::SchedulePage, list::SchedulesPage},
+        skeleton::Skeleton,
     },
     pages::{
         account::Account, activity::ActivityPage, change_sets::ChangeSets, changes::Changes,
@@ -49,6 +53,10 @@ pub enum Lazy {
     Run,
     /// The runs of a workspace.
     Runs,
+    /// A schedule.
+    Schedule,
+    /// The schedules of a workspace.
+    Schedules,
     /// A search in the files of a workspace.
     Search,
     /// The caller's secrets.
@@ -95,7 +103,8 @@ macro_rules! part {
 
 part!(changes, fetch_changes: Changes => Changes, ChangeSets => ChangeSets,
     Snapshots => SnapshotsPage);
-part!(runs, fetch_runs: Run => RunDetail, Runs => RunsPage);
+part!(runs, fetch_runs: Run => RunDetail, Runs => RunsPage, Schedule => SchedulePage,
+    Schedules => SchedulesPage);
 part!(files, fetch_files:
     Edit => EditPage, Files => FilesPage, Search => SearchPage, Trash => TrashPage,
     Uploads => UploadPanel);
@@ -128,6 +137,8 @@ impl Lazy {
             ("files", _) => Some(Self::Files),
             ("runs", 0) => Some(Self::Runs),
             ("runs", 1) => Some(Self::Run),
+            ("schedules", 0) => Some(Self::Schedules),
+            ("schedules", 1) => Some(Self::Schedule),
             ("search", 0) => Some(Self::Search),
             ("sessions", 1) => Some(Self::Session),
             ("sessions", _) => Some(Self::Changes),
@@ -143,7 +154,7 @@ impl Lazy {
     pub fn part(self) -> &'static str {
         match self {
             Self::Changes | Self::ChangeSets | Self::Snapshots => "changes",
-            Self::Run | Self::Runs => "runs",
+            Self::Run | Self::Runs | Self::Schedule | Self::Schedules => "runs",
             Self::Edit | Self::Files | Self::Search | Self::Trash | Self::Uploads => "files",
             Self::Session => "session",
             Self::Account
@@ -304,6 +315,8 @@ mod tests {
             ("/workspaces/w/edit/a/b", Lazy::Edit),
             ("/workspaces/w/search", Lazy::Search),
             ("/workspaces/w/trash", Lazy::Trash),
+            ("/workspaces/w/schedules", Lazy::Schedules),
+            ("/workspaces/w/schedules/s", Lazy::Schedule),
             ("/workspaces/w/changes", Lazy::ChangeSets),
             ("/workspaces/w/changes/s", Lazy::Changes),
             ("/workspaces/w/sessions/s", Lazy::Session),

@@ -39,6 +39,7 @@ pub mod provider_keys;
 pub mod rail;
 pub mod runs;
 pub mod sandbox;
+pub mod schedules;
 pub mod search;
 pub mod secrets;
 pub mod session_head;

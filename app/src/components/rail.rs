@@ -52,47 +52,7 @@ fn RailPlace() -> impl IntoView {
             <div class="rail-workspace">
                 <Transition>{move || Suspend::new(async move { workspace_name(place).await })}</Transition>
             </div>
-            <ul class="rail-list">
-                <li>
-                    <RailLink href=format!("/workspaces/{id}") icon=Icon::Sessions text="Sessions" exact=true />
-                </li>
-                <li>
-                    <RailLink href=format!("/workspaces/{id}/files") icon=Icon::Folder text="Files" exact=false />
-                </li>
-                <li>
-                    <RailLink href=format!("/workspaces/{id}/search") icon=Icon::Search text="Search" exact=true />
-                </li>
-                <li>
-                    <RailLink
-                        href=format!("/workspaces/{id}/changes")
-                        icon=Icon::Changes
-                        text="Changes"
-                        exact=false
-                    />
-                </li>
-                <li>
-                    <RailLink href=format!("/workspaces/{id}/runs") icon=Icon::Cube text="Runs" exact=false />
-                </li>
-                <li>
-                    <RailLink
-                        href=format!("/workspaces/{id}/snapshots")
-                        icon=Icon::Snapshot
-                        text="Snapshots"
-                        exact=false
-                    />
-                </li>
-                <li>
-                    <RailLink href=format!("/workspaces/{id}/activity") icon=Icon::Activity text="Activity" exact=true />
-                </li>
-                <li>
-                    <RailLink
-                        href=format!("/workspaces/{id}/settings")
-                        icon=Icon::Settings
-                        text="Settings"
-                        exact=true
-                    />
-                </li>
-            </ul>
+            <ul class="rail-list">{PAGES.map(|page| workspace_page(&id, page)).into_iter().collect_view()}</ul>
             <div class="rail-sessions">
                 <Transition>{move || Suspend::new(async move { latest(place).await })}</Transition>
             </div>
@@ -100,6 +60,33 @@ fn RailPlace() -> impl IntoView {
         .into_any()
     };
     view! { <div class="rail-place">{pages}</div> }.into_any()
+}
+
+/// The pages of a workspace: what its address ends with, its picture, its name, and whether it has no
+/// pages below it.
+const PAGES: [(&str, Icon, &str, bool); 9] = [
+    ("", Icon::Sessions, "Sessions", true),
+    ("/files", Icon::Folder, "Files", false),
+    ("/search", Icon::Search, "Search", true),
+    ("/changes", Icon::Changes, "Changes", false),
+    ("/runs", Icon::Cube, "Runs", false),
+    ("/schedules", Icon::Clock, "Schedules", false),
+    ("/snapshots", Icon::Snapshot, "Snapshots", false),
+    ("/activity", Icon::Activity, "Activity", true),
+    ("/settings", Icon::Settings, "Settings", true),
+];
+
+fn workspace_page(
+    id: &str,
+    (name, icon, text, exact): (&str, Icon, &'static str, bool),
+) -> AnyView {
+    let href = format!("/workspaces/{id}{name}");
+    view! {
+        <li>
+            <RailLink href icon text exact />
+        </li>
+    }
+    .into_any()
 }
 
 fn general_pages() -> impl IntoView {

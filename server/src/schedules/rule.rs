@@ -103,10 +103,10 @@ impl Rule {
         times
     }
 
-    /// The rule in words.
+    /// The rule in words, without a full stop.
     #[must_use]
     pub fn describe(&self) -> String {
-        self.cron.describe()
+        self.cron.describe().trim_end_matches('.').to_owned()
     }
 
     fn local(&self, time: Millis) -> Option<DateTime<Tz>> {

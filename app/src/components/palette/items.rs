@@ -78,6 +78,7 @@ fn in_workspace(palette: Palette, id: &str, items: &mut Vec<Item>) {
         .keys("/"),
         go(Section::Pages, Icon::Changes, "Changes", at("/changes")),
         go(Section::Pages, Icon::Cube, "Runs", at("/runs")),
+        go(Section::Pages, Icon::Clock, "Schedules", at("/schedules")),
         go(
             Section::Pages,
             Icon::Snapshot,

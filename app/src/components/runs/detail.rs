@@ -156,6 +156,15 @@ fn Facts(run: pb::Run) -> impl IntoView {
         let name = run.runner_name.clone();
         fact("Runner", view! { <bdi>{name}</bdi> }.into_any())
     });
+    let usage = run.usage.unwrap_or_default();
+    let used = (usage.requests > 0).then(|| {
+        let used = format!(
+            "{} tokens, {}",
+            format::tokens(&usage),
+            format::usage_cost(&usage)
+        );
+        fact("Used", used.into_any())
+    });
     let attempts = match run.attempt {
         0 => "none yet".to_owned(),
         attempt => format!("{attempt} of {}", spec.max_attempts),
@@ -170,6 +179,7 @@ fn Facts(run: pb::Run) -> impl IntoView {
             {started}
             {ended}
             {runner}
+            {used}
             {fact("Attempt", attempts.into_any())}
             {fact("Began with", view! { <a href=base>"the files at that moment"</a> }.into_any())}
         </dl>

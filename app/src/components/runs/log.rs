@@ -1,10 +1,13 @@
 //! What a run's runner told, and how its state changed, line by line.
 
 use leptos::prelude::*;
-use membrane_proto::v1::{self as pb, event_payload::Kind};
+use membrane_proto::v1::{self as pb, event_payload::Kind, tool_content};
 
 use super::{detail::Live, words};
-use crate::components::time::Time;
+use crate::{components::time::Time, tool_input::ToolInput};
+
+/// Most characters of what a tool was told or has answered.
+const SHOWN: usize = 1_000;
 
 /// The log.
 #[component]
@@ -48,15 +51,55 @@ fn entry(event: pb::Event) -> impl IntoView {
             }
             .into_any()
         }
-        Some(Kind::RunOutput(output)) => said(output.text),
-        Some(Kind::AgentText(text)) => said(text.text),
-        Some(Kind::ToolCall(call)) => said(format!("{} {}", call.name, call.input_json)),
-        Some(Kind::Notice(notice)) => said(notice.message),
+        Some(Kind::RunOutput(output)) => line("", output.text),
+        Some(Kind::AgentText(text)) => line("said", text.text),
+        Some(Kind::ToolCall(call)) => {
+            let input = ToolInput::new(&call.input_json).first_text();
+            view! {
+                <li class="run-line call">
+                    <b>{call.name}</b>
+                    " "
+                    {input.map(shortened)}
+                </li>
+            }
+            .into_any()
+        }
+        Some(Kind::ToolResult(result)) => {
+            let class = if result.is_error {
+                "answer bad"
+            } else {
+                "answer"
+            };
+            line(class, shortened(text_of(result)))
+        }
+        Some(Kind::Notice(notice)) => line("notice", notice.message),
+        Some(Kind::LimitMet(met)) => line("notice", met.error.unwrap_or_default().message),
+        Some(Kind::ModelRetry(retry)) => line("notice", retry.error.unwrap_or_default().message),
         _ => ().into_any(),
     }
 }
 
-fn said(text: String) -> AnyView {
+fn text_of(result: pb::ToolResult) -> String {
+    let texts = result
+        .content
+        .into_iter()
+        .filter_map(|part| match part.kind {
+            Some(tool_content::Kind::Text(text)) => Some(text),
+            _ => None,
+        });
+    texts.collect()
+}
+
+/// As much as a log needs; the whole is in the event.
+fn shortened(text: String) -> String {
+    let cut = text.char_indices().nth(SHOWN).map(|(at, _)| at);
+    match cut {
+        Some(at) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+fn line(class: &str, text: String) -> AnyView {
     let text = text.trim_end_matches('\n').to_owned();
-    view! { <li class="run-line">{text}</li> }.into_any()
+    view! { <li class=format!("run-line {class}")>{text}</li> }.into_any()
 }

@@ -32,7 +32,7 @@ pub fn RunPill(
 }
 
 /// The word and the colour of a state.
-fn words(state: RunState) -> (&'static str, &'static str) {
+pub fn words(state: RunState) -> (&'static str, &'static str) {
     match state {
         RunState::Unspecified => ("Unknown", "idle"),
         RunState::Queued => ("Queued", "queued"),
