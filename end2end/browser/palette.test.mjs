@@ -36,8 +36,11 @@ async function open(path = `/workspaces/${workspace}`, options = {}) {
 /** Opens the palette, types, and waits until the first of what fits is this. */
 async function ask(page, typed, first) {
   await page.keyboard.press('Control+k');
-  await page.getByRole('combobox', { name: 'Go to or do' }).waitFor();
+  const box = page.getByRole('combobox', { name: 'Go to or do' });
+  await box.waitFor();
   await page.keyboard.type(typed);
+  // The page may be slower than the keys.
+  await eventually('all of it is there', async () => (await box.inputValue()) === typed);
   await page.locator('.palette-item[aria-selected=true]').filter({ hasText: first }).waitFor();
 }
 
