@@ -41,7 +41,7 @@ pub enum Failure {
     /// This runner has no right to it, or not any more.
     #[error("the lease is lost: {0}")]
     Lost(String),
-    /// The server does not answer just now. What was asked may have happened.
+    /// The server does not answer just now, or can't. What was asked may have happened.
     #[error("the server does not answer: {0}")]
     Away(String),
     /// The server will not do it, however often it is asked.
@@ -60,6 +60,7 @@ impl From<Status> for Failure {
             | Code::Cancelled
             | Code::Unknown
             | Code::ResourceExhausted
+            | Code::Internal
             | Code::Aborted => Self::Away(message),
             _ => Self::Refused(message),
         }

@@ -27,6 +27,9 @@ use outbox::Outbox;
 
 /// How long a runner that is told to stop may take to say so.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long after its cancellation a run may take to end. Then its lease is let go, and the server
+/// ends it.
+const OVERDUE: Duration = Duration::from_mins(1);
 /// Longest message of a run's end in characters.
 const MAX_MESSAGE: usize = 2_000;
 
@@ -116,7 +119,7 @@ impl Job {
         let stop = &self.context.stop;
         let worked = tokio::select! {
             worked = self.work() => worked,
-            () = self.heart.lost() => Err(Failure::Lost("nobody waits for it any more".to_owned())),
+            () = self.given_up() => Err(Failure::Lost("nobody waits for it any more".to_owned())),
             () = stop.cancelled() => {
                 let message = "Its runner was told to stop.";
                 Ok(Ending::new(RunOutcome::Retry, message))
@@ -141,8 +144,20 @@ impl Job {
         };
         tokio::select! {
             () = telling => tracing::info!(run.id = self.run.id, outcome = ending.outcome.as_str_name(), "ended"),
-            () = self.heart.lost() => tracing::warn!(run.id = self.run.id, "the lease was lost at the end"),
+            () = self.given_up() => tracing::warn!(run.id = self.run.id, "the lease was lost at the end"),
             () = patience => {}
+        }
+    }
+
+    /// Returns when there is no use in going on: the lease is lost, or the run should have ended.
+    async fn given_up(&self) {
+        let overdue = async {
+            self.heart.cancel().cancelled().await;
+            tokio::time::sleep(OVERDUE).await;
+        };
+        tokio::select! {
+            () = self.heart.lost() => {}
+            () = overdue => {}
         }
     }
 

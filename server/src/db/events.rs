@@ -94,6 +94,39 @@ pub(crate) async fn insert(
     Ok(numbered)
 }
 
+/// The newest events of a stream that are wanted, ascending, at most `limit`.
+pub(crate) async fn latest(
+    transaction: &DatabaseTransaction,
+    stream: &str,
+    limit: usize,
+    wanted: impl Fn(&Kind) -> bool,
+) -> Result<Vec<EventPayload>, DbErr> {
+    let mut found = Vec::new();
+    let mut before = i64::MAX;
+    while found.len() < limit {
+        let rows = event::Entity::find()
+            .filter(event::Column::Stream.eq(stream))
+            .filter(event::Column::Sequence.lt(before))
+            .order_by_desc(event::Column::Sequence)
+            .limit(PAGE)
+            .all(transaction)
+            .await?;
+        let Some(last) = rows.last() else {
+            break;
+        };
+        before = last.sequence;
+        for row in rows {
+            let payload = decode(row)?.payload.unwrap_or_default();
+            if payload.kind.as_ref().is_some_and(&wanted) {
+                found.push(payload);
+            }
+        }
+    }
+    found.truncate(limit);
+    found.reverse();
+    Ok(found)
+}
+
 impl Database {
     /// Numbers and stores events in one commit.
     ///

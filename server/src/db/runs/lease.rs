@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use membrane_entity::{run, runner_token};
-use membrane_proto::v1::{Event, EventPayload, RunState};
+use membrane_proto::v1::{Event, EventPayload, RunState, event_payload::Kind};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::Expr,
@@ -135,11 +135,11 @@ impl Database {
         }))
     }
 
-    /// Adds what a runner tells, from its number `first` on. What is known already is left out.
-    /// Answers the number up to which everything is stored, and what to publish.
+    /// Adds what a runner tells, from its number `first` on. What is known already is left out, and
+    /// must be the same. Answers the number up to which everything is stored, and what to publish.
     ///
     /// # Errors
-    /// [`Error::Precondition`] with STALE_LEASE or GAP.
+    /// [`Error::Precondition`] with STALE_LEASE, GAP or OTHER_EVENT.
     pub async fn append_run_events(
         &self,
         lease: &HeldLease,
@@ -157,6 +157,9 @@ impl Database {
         }
         let known = usize::try_from(row.reported + 1 - first).unwrap_or(usize::MAX);
         let stream = lease.run.stream();
+        if known > 0 {
+            check_same(&transaction, &stream, known, &payloads).await?;
+        }
         let new = payloads.into_iter().skip(known).map(|payload| NewEvent {
             stream: stream.clone(),
             turn_id: String::new(),
@@ -269,6 +272,33 @@ impl Database {
             .exec(&transaction)
             .await?;
         transaction.commit().await
+    }
+}
+
+/// Refuses to take a number for another event than the one that has it. `known` of the latest
+/// events of the stream that are a runner's have the numbers that `told` begins with.
+async fn check_same(
+    transaction: &DatabaseTransaction,
+    stream: &str,
+    known: usize,
+    told: &[EventPayload],
+) -> Result<(), Error> {
+    let stored = events::latest(transaction, stream, known, is_a_runners).await?;
+    if stored.iter().zip(told).all(|(stored, told)| stored == told) {
+        return Ok(());
+    }
+    Err(Error::Precondition {
+        reason: "OTHER_EVENT",
+        message: "one of these numbers is that of another event".to_owned(),
+    })
+}
+
+/// Whether a runner has told this, and not the server.
+fn is_a_runners(kind: &Kind) -> bool {
+    match kind {
+        Kind::RunStateChanged(_) | Kind::InsideRequest(_) => false,
+        Kind::LimitMet(met) => !met.inside,
+        _ => true,
     }
 }
 

@@ -192,6 +192,8 @@ fn wait(given: Option<prost_types::Duration>) -> Result<Duration, Error> {
 fn check_event(index: usize, event: &proto::EventPayload) -> Result<(), Error> {
     let is_allowed = match &event.kind {
         Some(Kind::RunOutput(output)) => output.text.len() <= MAX_OUTPUT,
+        // What programs inside ask is counted, and told of, by the server.
+        Some(Kind::LimitMet(met)) => !met.inside,
         Some(
             Kind::AgentText(_)
             | Kind::AgentThinking(_)
@@ -202,7 +204,6 @@ fn check_event(index: usize, event: &proto::EventPayload) -> Result<(), Error> {
             | Kind::ModelRetry(_)
             | Kind::EgressDecision(_)
             | Kind::EgressTotals(_)
-            | Kind::LimitMet(_)
             | Kind::Notice(_),
         ) => true,
         _ => false,

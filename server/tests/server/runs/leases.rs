@@ -136,6 +136,11 @@ async fn what_is_told_twice_is_stored_once_and_a_gap_is_refused() {
         .await
         .expect_err("5 is missing");
     assert_eq!(reason(&gap), "GAP");
+    for (first, lines) in [(1, &["other"][..]), (3, &["3", "other"]), (4, &["3"])] {
+        let other = tell(runner, &lease, first, lines).await;
+        let other = other.expect_err("another event has this number");
+        assert_eq!(reason(&other), "OTHER_EVENT", "{first} {lines:?}");
+    }
     assert_eq!(tell(runner, &lease, 5, &["5"]).await.expect("the next"), 5);
     let log = desk.log(&run).await;
     assert_eq!(log[2..], ["1", "2", "3", "4", "5"]);

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod fencing;
+mod interleaving;
 pub mod leases;
 mod models;
 mod results;
