@@ -13,9 +13,11 @@ import urllib.request
 import uuid
 from pathlib import Path
 
+import grpc
+
 import wire
-from server import PROGRAM, Server, eventually, processes_with
-from work import new_workspace
+from server import PROGRAM, Server, eventually, free_port, processes_with
+from work import code_of, new_workspace
 
 RUNNER = Path(PROGRAM).with_name("membrane-runner")
 FINAL = {wire.event.RUN_STATE_SUCCEEDED, wire.event.RUN_STATE_FAILED, wire.event.RUN_STATE_CANCELLED}
@@ -370,6 +372,42 @@ class Keys(unittest.TestCase):
         self.assertNotIn("mbi_", output, "a token is masked in what is told")
         self.assertNotIn(self.key, runner.log())
         self.assertNotIn(self.key, str(work.log(run)))
+
+
+class Apart(unittest.TestCase):
+    """A port of their own for runners."""
+
+    def test_runners_are_served_there_and_nowhere_else(self):
+        port = free_port()
+        server = Server("--runner-listen", f"127.0.0.1:{port}", "--embedded-runner", "true")
+        self.addCleanup(server.stop)
+        client = server.client()
+        work = Work(server, new_workspace(client, "runs").id)
+        # The server's own runner knows where.
+        work.applied(work.queue("!write made.txt by the agent"))
+        request = wire.run.CreateRunnerTokenRequest(name="runner")
+        token = client.runs.CreateRunnerToken(request, timeout=20).secret
+        claim = wire.run.ClaimRunRequest(runner_name="runner")
+        here, there = server.client(token), wire.Client(f"127.0.0.1:{port}", token)
+        self.addCleanup(there.close)
+        refused = code_of(lambda: here.runs.ClaimRun(claim, timeout=20))
+        self.assertEqual(refused, grpc.StatusCode.PERMISSION_DENIED)
+        self.assertEqual(code_of(lambda: there.runs.ClaimRun(claim, timeout=20)), grpc.StatusCode.OK)
+        user = wire.Client(f"127.0.0.1:{port}", server.token)
+        self.addCleanup(user.close)
+        own = lambda: user.accounts.GetMe(wire.account.GetMeRequest(), timeout=20)  # noqa: E731
+        self.assertEqual(code_of(own), grpc.StatusCode.UNIMPLEMENTED)
+        self.assertEqual(
+            code_of(lambda: user.runs.ClaimRun(claim, timeout=20)),
+            grpc.StatusCode.PERMISSION_DENIED,
+        )
+        nowhere = f"/runs/{uuid.uuid4()}/attempts/1/v1/messages"
+        for address, statuses in [(server.address, (404, 405)), (f"127.0.0.1:{port}", (401,))]:
+            asked = urllib.request.Request(f"http://{address}{nowhere}", data=b"{}", method="POST")
+            with self.assertRaises(urllib.error.HTTPError) as answer:
+                urllib.request.urlopen(asked, timeout=20)
+            self.assertIn(answer.exception.code, statuses, address)
+            answer.exception.close()
 
 
 class Embedded(unittest.TestCase):

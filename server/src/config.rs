@@ -75,6 +75,16 @@ pub struct Given {
     #[arg(long, env = "MEMBRANE_LISTEN", global = true, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
 
+    /// Address of another port for runners. Then the methods of runners are there and nowhere else.
+    /// Default: none, they are at the one port.
+    #[arg(
+        long,
+        env = "MEMBRANE_RUNNER_LISTEN",
+        global = true,
+        value_name = "ADDRESS"
+    )]
+    pub runner_listen: Option<SocketAddr>,
+
     /// The origin people use; decides links, cookie flags and which Host headers are answered.
     /// Default: http:// and the listen address.
     #[arg(long, env = "MEMBRANE_PUBLIC_URL", global = true, value_name = "URL")]
@@ -197,6 +207,8 @@ pub struct EmbeddedRunner {
 pub struct Config {
     /// Address of the one port.
     pub listen: SocketAddr,
+    /// Address of the port of runners, if they have one.
+    pub runner_listen: Option<SocketAddr>,
     /// The origin people use.
     pub public_url: Url,
     /// Database, keys, workspaces.
@@ -250,6 +262,7 @@ impl Config {
             std::path::absolute(&data_dir).map_err(|error| ConfigError::File(data_dir, error))?;
         Ok(Self {
             listen,
+            runner_listen: given.runner_listen,
             public_url: public_url(given.public_url.as_deref(), listen)?,
             master_keys: given
                 .master_keys
@@ -344,6 +357,7 @@ impl fmt::Debug for Config {
         formatter
             .debug_struct("Config")
             .field("listen", &self.listen)
+            .field("runner_listen", &self.runner_listen)
             .field("public_url", &self.public_url.as_str())
             .field("data_dir", &self.data_dir)
             .field("workspace_root", &self.workspace_root())
@@ -368,6 +382,7 @@ fn merge(over: Given, under: Given) -> Given {
     Given {
         config: over.config,
         listen: over.listen.or(under.listen),
+        runner_listen: over.runner_listen.or(under.runner_listen),
         public_url: over.public_url.or(under.public_url),
         data_dir: over.data_dir.or(under.data_dir),
         workspace_root: over.workspace_root.or(under.workspace_root),

@@ -39,7 +39,7 @@ pub struct EmbeddedRunner {
 }
 
 impl EmbeddedRunner {
-    /// The runner of a server that listens at this address. Its token is kept in its directory, and
+    /// The runner of a server that listens for runners at this address. Its token is kept in its directory, and
     /// stays the same as long as it is good.
     ///
     /// # Errors

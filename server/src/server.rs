@@ -237,11 +237,7 @@ impl Server {
             app.stopping.cancel();
             app.log.hub.end_all(EndReason::ServerStopping);
         };
-        let serving = Transport::builder()
-            .accept_http1(true)
-            .max_concurrent_streams(MAX_STREAMS)
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        let serving = transport()
             .add_routes(Routes::from(router))
             .serve_with_incoming_shutdown(incoming, winding_down);
         tokio::select! {
@@ -249,6 +245,21 @@ impl Server {
             () = cut_off(stop) => tracing::warn!("open requests were cut off after {} s", GRACE.as_secs()),
         }
         self.finish().await
+    }
+
+    /// Serves runners on a port of their own, until the server stops.
+    pub fn serve_runners(&self, listener: TcpListener) {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let router = web::runner_router(&self.app);
+        let stopping = self.app.stopping.clone();
+        tokio::spawn(async move {
+            let served = transport()
+                .add_routes(Routes::from(router))
+                .serve_with_incoming_shutdown(incoming, stopping.cancelled());
+            if let Err(error) = served.await {
+                tracing::error!(error.message = %error, "serving runners failed");
+            }
+        });
     }
 
     async fn finish(self) -> anyhow::Result<()> {
@@ -261,6 +272,15 @@ impl Server {
             .await
             .context("the database could not be closed")
     }
+}
+
+/// A port with what holds for all of them.
+fn transport() -> Transport {
+    Transport::builder()
+        .accept_http1(true)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
 }
 
 async fn cut_off(stop: CancellationToken) {

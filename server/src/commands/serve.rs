@@ -20,6 +20,14 @@ pub async fn run(config: Config, login_link: bool) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let runners = match config.runner_listen {
+        None => None,
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}"))?,
+        ),
+    };
     let server = Server::start(config.clone(), Clock::system(), logs).await?;
     println!("Membrane is at {}", config.public_url);
     if login_link {
@@ -33,10 +41,13 @@ pub async fn run(config: Config, login_link: bool) -> anyhow::Result<()> {
     }
     reload_on_hangup(&server)?;
     let stop = stop_on_signal()?;
+    let for_runners = runners.as_ref().unwrap_or(&listener).local_addr()?;
+    if let Some(runners) = runners {
+        server.serve_runners(runners);
+    }
     if config.embedded_runner.wanted {
         let app = &server.app;
-        let address = listener.local_addr()?;
-        let runner = EmbeddedRunner::prepare(&config, &app.database, &app.clock, address);
+        let runner = EmbeddedRunner::prepare(&config, &app.database, &app.clock, for_runners);
         tokio::spawn(runner.await?.keep(stop.clone()));
     }
     server.serve(listener, stop).await

@@ -12,7 +12,12 @@ use tonic::{Status, service::Routes};
 use tonic_web::GrpcWebLayer;
 
 use super::{browser, rpc};
-use crate::{authz::check_kind, error::Error, grpc, server::App};
+use crate::{
+    authz::{RUNNER_METHODS, check_kind},
+    error::Error,
+    grpc,
+    server::App,
+};
 
 /// The services as a page rendered on the server calls them.
 pub fn inside(app: &App) -> Routes {
@@ -21,12 +26,40 @@ pub fn inside(app: &App) -> Routes {
 
 /// The services as the port offers them, with health and reflection.
 pub fn outside(app: &App) -> Router {
-    services(app)
+    let services = match app.config.runner_listen {
+        None => services(app),
+        Some(_) => services(app).layer(middleware::from_fn(no_runners)),
+    };
+    services
         .merge(public_services())
         .layer(middleware::from_fn(rpc::explain_errors))
         .layer(middleware::from_fn(rpc::keep_deadline))
         .layer(GrpcWebLayer::new())
         .layer(middleware::from_fn(browser::require_grpc))
+}
+
+/// The methods of runners and no others, for a port of their own.
+pub fn for_runners(app: &App) -> Router {
+    services(app)
+        .layer(middleware::from_fn(only_runners))
+        .layer(middleware::from_fn(rpc::explain_errors))
+        .layer(middleware::from_fn(rpc::keep_deadline))
+        .layer(middleware::from_fn(browser::require_grpc))
+}
+
+async fn only_runners(request: Request, next: Next) -> Response {
+    if RUNNER_METHODS.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    Status::unimplemented("only the methods of runners are served at this address").into_http()
+}
+
+async fn no_runners(request: Request, next: Next) -> Response {
+    if RUNNER_METHODS.contains(&request.uri().path()) {
+        let elsewhere = "runners have an address of their own here: MEMBRANE_RUNNER_LISTEN";
+        return Status::from(Error::PermissionDenied(elsewhere)).into_http();
+    }
+    next.run(request).await
 }
 
 fn services(app: &App) -> Router {

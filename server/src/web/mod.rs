@@ -44,9 +44,16 @@ pub const ROUTES: [(&str, &str); 11] = [
     ("GET", "/runs/{run}/attempts/{attempt}/v1/models"),
 ];
 
+/// An attempt at a run, below which its runner asks the model.
+const ATTEMPT: &str = "/runs/{run}/attempts/{attempt}";
+
 /// The whole of the port.
 pub fn router(app: &App) -> Router {
-    let plain = Router::new()
+    let runners = match app.config.runner_listen {
+        None => Router::new().nest(ATTEMPT, models()),
+        Some(_) => Router::new(),
+    };
+    let plain = runners
         .route("/health", get(health::health))
         .route("/auth/exchange", post(auth::exchange))
         .route("/auth/sign-out", post(auth::sign_out))
@@ -61,7 +68,6 @@ pub fn router(app: &App) -> Router {
             "/workspaces/{id}/snapshots/{snapshot}/archive",
             get(snapshots::archive),
         )
-        .nest("/runs/{run}/attempts/{attempt}", models())
         .layer(axum::extract::DefaultBodyLimit::disable())
         .fallback_service(console::router(app))
         .with_state(app.clone());
@@ -77,6 +83,19 @@ pub fn router(app: &App) -> Router {
             app.clone(),
             browser::security_headers,
         ))
+        .layer(middleware::from_fn(log::log_request))
+}
+
+/// The whole of the port of runners, where they have one. No browser has anything to do there: it
+/// takes no cookie, so it may be called by any name.
+pub fn runner_router(app: &App) -> Router {
+    Router::new()
+        .route("/health", get(health::health))
+        .nest(ATTEMPT, models())
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(app.clone())
+        .merge(api::for_runners(app))
+        .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn(log::log_request))
 }
 

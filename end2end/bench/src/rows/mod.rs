@@ -60,7 +60,7 @@ fn start_binary(settings: &Settings, data: &Path, port: u16) -> anyhow::Result<C
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut program = Command::new(&settings.membrane);
     program
-        .args(["serve", "--data-dir"])
+        .args(["serve", "--embedded-runner", "false", "--data-dir"])
         .arg(data)
         .args(["--listen", &address.to_string(), "--site-dir"])
         .arg(std::path::absolute(&settings.site)?)
