@@ -111,8 +111,9 @@ test('what was used lately comes first, and is forgotten by signing out', async 
 
 test('files are uploaded, and the search in them begins here', async () => {
   const { view, page } = await open();
-  await ask(page, 'upload', 'Upload files');
+  // Asked for early: the browser needs a moment until it hands choosers over.
   const chooser = page.waitForEvent('filechooser');
+  await ask(page, 'upload', 'Upload files');
   await page.keyboard.press('Enter');
   await (await chooser).setFiles({ name: 'fresh.txt', mimeType: 'text/plain', buffer: Buffer.from('fresh') });
   await eventually('the file is there', async () => (await names(server, workspace)).includes('fresh.txt'));
