@@ -144,6 +144,16 @@ pub fn target<T: wasm_bindgen::JsCast>(event: &web_sys::Event) -> Option<T> {
     event.target()?.dyn_into().ok()
 }
 
+/// The form that was submitted and what is in it. It is not sent as browsers do by themselves.
+pub fn submitted(
+    event: &web_sys::SubmitEvent,
+) -> Option<(web_sys::HtmlFormElement, web_sys::FormData)> {
+    event.prevent_default();
+    let form = target::<web_sys::HtmlFormElement>(event)?;
+    let data = web_sys::FormData::new_with_form(&form).ok()?;
+    Some((form, data))
+}
+
 /// The text of one field of a form; empty if there is no such field.
 pub fn field(form: &web_sys::FormData, name: &str) -> String {
     form.get(name).as_string().unwrap_or_default()

@@ -2,6 +2,11 @@
 
 use serde_json::Value;
 
+use crate::format;
+
+/// Most characters of what a tool is about.
+const LINE: usize = 160;
+
 /// The input of one call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolInput {
@@ -45,6 +50,31 @@ impl ToolInput {
             .as_ref()
             .and_then(|value| serde_json::to_string_pretty(value).ok());
         pretty.unwrap_or_else(|| self.raw.clone())
+    }
+}
+
+/// The one part of a tool's input that tells what it is about, on one line.
+pub fn essential(tool: &str, input: &str) -> String {
+    let input = ToolInput::new(input);
+    let text = match tool {
+        "Bash" => input.text("command"),
+        "Read" | "Write" | "Edit" => input
+            .text("file_path")
+            .map(|path| format::path(&path).to_owned()),
+        "Glob" | "Grep" => input.text("pattern"),
+        "WebFetch" => input.text("url"),
+        "TodoWrite" => input
+            .count("todos")
+            .map(|items| format::count(items, "item", "items")),
+        _ => input.first_text(),
+    };
+    let text = text.unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    let cut: String = first.chars().take(LINE).collect();
+    if cut.len() < text.len() {
+        format!("{cut} …")
+    } else {
+        cut
     }
 }
 

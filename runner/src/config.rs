@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Command, Parser};
 use membrane_agent::{
+    command_line::unknown_variable,
     egress::{AllowRule, BadAllowRule},
     sandbox::{SandboxConfig, SandboxOptions},
 };
@@ -18,8 +19,7 @@ use secrecy::SecretString;
 use thiserror::Error;
 use url::Url;
 
-/// What our variables begin with.
-const PREFIX: &str = "MEMBRANE_";
+/// The variable that is no flag: what is secret stands on no command line.
 const TOKEN: &str = "MEMBRANE_RUNNER_TOKEN";
 /// Runs at work at the same time, at most.
 const MAX_CAPACITY: u32 = 64;
@@ -155,7 +155,9 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(given: Given, command: &Command) -> Result<Self, ConfigError> {
-        refuse_unknown_variables(command)?;
+        if let Some(name) = unknown_variable(command, variables(), TOKEN) {
+            return Err(ConfigError::UnknownVariable(name));
+        }
         let work_dir = given
             .work_dir
             .or_else(platform_directory)
@@ -170,7 +172,9 @@ impl Config {
             labels: labels(given.labels.as_deref().unwrap_or_default())?,
             capacity: given.capacity.clamp(1, MAX_CAPACITY) as usize,
             heartbeat: heartbeat.clamp(MIN_HEARTBEAT, MAX_HEARTBEAT),
-            egress_allow_private: allow_rules(&given.egress_allow_private.unwrap_or_default())?,
+            egress_allow_private: AllowRule::list(
+                given.egress_allow_private.as_deref().unwrap_or_default(),
+            )?,
             sandbox: given.sandbox.config(
                 &work_dir,
                 variable("PATH").as_deref(),
@@ -218,16 +222,6 @@ fn labels(list: &str) -> Result<HashMap<String, String>, ConfigError> {
     labels.map(label).collect()
 }
 
-fn allow_rules(list: &str) -> Result<Vec<AllowRule>, ConfigError> {
-    let rules = list
-        .split(',')
-        .map(str::trim)
-        .filter(|rule| !rule.is_empty());
-    rules
-        .map(|rule| rule.parse().map_err(ConfigError::from))
-        .collect()
-}
-
 fn machine_name() -> String {
     rustix::system::uname()
         .nodename()
@@ -243,21 +237,6 @@ fn platform_directory() -> Option<PathBuf> {
     Some(base.join("membrane-runner"))
 }
 
-fn refuse_unknown_variables(command: &Command) -> Result<(), ConfigError> {
-    let known: Vec<OsString> = command
-        .get_arguments()
-        .filter_map(|argument| argument.get_env().map(ToOwned::to_owned))
-        .collect();
-    let unknown = variables()
-        .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with(PREFIX) && name != TOKEN)
-        .find(|name| !known.iter().any(|known| known == name.as_str()));
-    match unknown {
-        Some(name) => Err(ConfigError::UnknownVariable(name)),
-        None => Ok(()),
-    }
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "this module owns the environment"
@@ -270,8 +249,8 @@ fn variable(name: &str) -> Option<OsString> {
     clippy::disallowed_methods,
     reason = "this module owns the environment"
 )]
-fn variables() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os()
+fn variables() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name)
 }
 
 /// The arguments that this program was started with, and its name before them.

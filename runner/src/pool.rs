@@ -36,7 +36,7 @@ pub async fn run(
     let sandbox = Sandbox::start(config.sandbox.clone()).await?;
     if sandbox.state() == SandboxState::Disabled {
         tracing::warn!(
-            "the sandbox is switched off: agents only read here, since nobody answers what they ask"
+            "the sandbox is switched off: what would ask a person is refused, since nobody answers"
         );
     }
     let directory = config.work_dir.clone();

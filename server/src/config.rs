@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Args, Command, ValueEnum};
 use membrane_agent::{
+    command_line::unknown_variable,
     egress::{AllowRule, BadAllowRule},
     sandbox::{SandboxConfig, SandboxOptions},
 };
@@ -22,8 +23,8 @@ use zeroize::Zeroizing;
 
 use crate::db::Database;
 
-/// What our variables begin with.
-const PREFIX: &str = "MEMBRANE_";
+/// The variable that is no flag: what is secret stands on no command line.
+const MASTER_KEYS: &str = "MEMBRANE_MASTER_KEYS";
 
 /// Why a configuration can't be used.
 #[derive(Debug, Error)]
@@ -241,7 +242,9 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(given: Given, command: &Command) -> Result<Self, ConfigError> {
-        refuse_unknown_variables(command)?;
+        if let Some(name) = unknown_variable(command, variables(), MASTER_KEYS) {
+            return Err(ConfigError::UnknownVariable(name));
+        }
         let file = match &given.config {
             Some(path) => read_file(path)?,
             None => Given::default(),
@@ -286,7 +289,9 @@ impl Config {
                     .filter_map(|name| Some((name, variable(name)?)))
                     .collect(),
             },
-            egress_allow_private: allow_rules(given.egress_allow_private.as_deref())?,
+            egress_allow_private: AllowRule::list(
+                given.egress_allow_private.as_deref().unwrap_or_default(),
+            )?,
             site_dir: given.site_dir.clone().unwrap_or_else(site_dir),
             log: given.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_format: given.log_format.unwrap_or(LogFormat::Text),
@@ -434,15 +439,6 @@ fn public_url(given: Option<&str>, listen: SocketAddr) -> Result<Url, ConfigErro
     }
 }
 
-fn allow_rules(list: Option<&str>) -> Result<Vec<AllowRule>, ConfigError> {
-    list.unwrap_or_default()
-        .split(',')
-        .map(str::trim)
-        .filter(|rule| !rule.is_empty())
-        .map(|rule| rule.parse().map_err(ConfigError::from))
-        .collect()
-}
-
 fn masked_url(text: &str) -> String {
     match Url::parse(text) {
         Ok(mut url) if url.password().is_some() => {
@@ -478,24 +474,9 @@ fn beside_this_program(name: &str) -> PathBuf {
 }
 
 fn master_keys_from_environment() -> Option<SecretString> {
-    let keys = variable("MEMBRANE_MASTER_KEYS")?.into_string().ok()?;
+    let keys = variable(MASTER_KEYS)?.into_string().ok()?;
     let keys = Zeroizing::new(keys);
     Some(keys.as_str().to_owned().into())
-}
-
-fn refuse_unknown_variables(command: &Command) -> Result<(), ConfigError> {
-    let known: Vec<OsString> = command
-        .get_arguments()
-        .filter_map(|argument| argument.get_env().map(ToOwned::to_owned))
-        .collect();
-    let unknown = variables()
-        .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with(PREFIX) && name != "MEMBRANE_MASTER_KEYS")
-        .find(|name| !known.iter().any(|known| known == name.as_str()));
-    match unknown {
-        Some(name) => Err(ConfigError::UnknownVariable(name)),
-        None => Ok(()),
-    }
 }
 
 #[expect(
@@ -510,8 +491,8 @@ fn variable(name: &str) -> Option<OsString> {
     clippy::disallowed_methods,
     reason = "this module owns the environment"
 )]
-fn variables() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os()
+fn variables() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name)
 }
 
 /// The arguments that this program was started with, and its name before them.

@@ -39,8 +39,8 @@ pub struct EmbeddedRunner {
 }
 
 impl EmbeddedRunner {
-    /// The runner of a server that listens for runners at this address. Its token is kept in its directory, and
-    /// stays the same as long as it is good.
+    /// The runner of a server that listens for runners at this address. Its token is kept in its
+    /// directory, and stays the same as long as it is good.
     ///
     /// # Errors
     /// When its directory or its token can't be made.

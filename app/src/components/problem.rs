@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::icon::{Glyph, Icon};
-use crate::api::ApiError;
+use crate::api::{self, ApiError};
 
 /// A problem in place of what should be here.
 #[component]
@@ -56,6 +56,18 @@ pub fn Problem(
         </section>
     }
     .into_any()
+}
+
+/// A problem in place of what a page is about; the page's HTTP status says the same.
+#[component]
+pub fn PageProblem(
+    /// What happened.
+    error: ApiError,
+) -> impl IntoView {
+    if error.is_not_found() {
+        api::set_page_status(404);
+    }
+    view! { <Problem error /> }.into_any()
 }
 
 /// A problem beside the control that caused it; nothing while there is none.

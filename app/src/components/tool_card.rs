@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     browser, format,
-    tool_input::ToolInput,
+    tool_input::essential,
     transcript::{Body, Entry, Tool, ToolPhase},
 };
 
@@ -73,7 +73,7 @@ fn ToolLine(tool: Memo<Tool>, phase: Memo<ToolPhase>) -> impl IntoView {
     view! {
         <Glyph icon />
         <span class="tool-name">{move || tool.with(|tool| name_of(&tool.name))}</span>
-        <span class="tool-argument">{move || tool.with(essential)}</span>
+        <span class="tool-argument">{move || tool.with(|tool| essential(&tool.name, &tool.input))}</span>
         <span class="tool-outcome">{move || tool.with(outcome)}</span>
         <span class="tool-phase">
             <span class="dot"></span>
@@ -119,31 +119,6 @@ fn name_of(name: &str) -> String {
     {
         Some((server, tool)) => format!("{server} · {tool}"),
         None => name.to_owned(),
-    }
-}
-
-/// The one part of the input that tells what it is about.
-fn essential(tool: &Tool) -> String {
-    let input = ToolInput::new(&tool.input);
-    let text = match tool.name.as_str() {
-        "Bash" => input.text("command"),
-        "Read" | "Write" | "Edit" => input
-            .text("file_path")
-            .map(|path| format::path(&path).to_owned()),
-        "Glob" | "Grep" => input.text("pattern"),
-        "WebFetch" => input.text("url"),
-        "TodoWrite" => input
-            .count("todos")
-            .map(|items| format::count(items, "item", "items")),
-        _ => input.first_text(),
-    };
-    let text = text.unwrap_or_default();
-    let first = text.lines().next().unwrap_or_default();
-    let cut: String = first.chars().take(160).collect();
-    if cut.len() < text.len() {
-        format!("{cut} …")
-    } else {
-        cut
     }
 }
 

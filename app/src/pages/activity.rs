@@ -16,7 +16,7 @@ use crate::{
             row::ActivityRow,
         },
         header::Header,
-        problem::Problem,
+        problem::PageProblem,
         rail::titles,
         skeleton::Skeleton,
     },
@@ -52,12 +52,7 @@ pub fn ActivityPage() -> impl IntoView {
                             }
                                 .into_any()
                         }
-                        Err(error) => {
-                            if error.is_not_found() {
-                                api::set_page_status(404);
-                            }
-                            view! { <Problem error /> }.into_any()
-                        }
+                        Err(error) => view! { <PageProblem error /> }.into_any(),
                     }
                 })}
             </Transition>

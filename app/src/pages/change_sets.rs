@@ -13,7 +13,7 @@ use crate::{
     components::{
         changes::{empty::NoChangeSets, keys::listen_on_list, set_row::SetRow},
         header::Header,
-        problem::Problem,
+        problem::PageProblem,
         rail::titles,
         skeleton::Skeleton,
     },
@@ -44,12 +44,7 @@ pub fn ChangeSets() -> impl IntoView {
                     let workspace_id = workspace_id.unwrap_or_default();
                     match sets.await {
                         Ok(sets) => list(&workspace_id, &page, sets.0, &titles).into_any(),
-                        Err(error) => {
-                            if error.is_not_found() {
-                                api::set_page_status(404);
-                            }
-                            view! { <Problem error /> }.into_any()
-                        }
+                        Err(error) => view! { <PageProblem error /> }.into_any(),
                     }
                 })}
             </Transition>

@@ -11,7 +11,7 @@ use crate::{
         editor::Editor,
         header::Header,
         icon::{Glyph, Icon},
-        problem::Problem,
+        problem::PageProblem,
         skeleton::Skeleton,
     },
     context::Place,
@@ -84,8 +84,5 @@ fn refused(path: String, back: String, refusal: Refusal) -> AnyView {
 }
 
 fn failed(error: ApiError) -> AnyView {
-    if error.is_not_found() {
-        api::set_page_status(404);
-    }
-    view! { <div class="page"><Problem error /></div> }.into_any()
+    view! { <div class="page"><PageProblem error /></div> }.into_any()
 }

@@ -7,7 +7,7 @@ use membrane_proto::v1 as pb;
 
 use crate::{
     api::{self, ApiError},
-    components::{files::FilesView, problem::Problem, skeleton::Skeleton},
+    components::{files::FilesView, problem::PageProblem, skeleton::Skeleton},
     context::Place,
     files::{Files, Loaded, Shown, load},
     path,
@@ -59,12 +59,9 @@ fn page(workspace: pb::Workspace, loaded: Loaded) -> AnyView {
 }
 
 fn failed(error: ApiError) -> AnyView {
-    if error.is_not_found() {
-        api::set_page_status(404);
-    }
     view! {
         <Title text="Files" />
-        <div class="page"><Problem error /></div>
+        <div class="page"><PageProblem error /></div>
     }
     .into_any()
 }

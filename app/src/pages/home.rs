@@ -9,8 +9,12 @@ use membrane_proto::v1 as pb;
 use crate::{
     api::{self, ApiError},
     components::{
-        first_steps::FirstSteps, header::Header, new_session::NewSession, problem::Problem,
-        session_row::SessionRow, skeleton::Skeleton,
+        first_steps::FirstSteps,
+        header::Header,
+        new_session::NewSession,
+        problem::{PageProblem, Problem},
+        session_row::SessionRow,
+        skeleton::Skeleton,
     },
     context::Place,
 };
@@ -38,12 +42,9 @@ pub fn Home() -> impl IntoView {
                         home(place, workspace.0, keys).into_any()
                     }
                     Some(Err(error)) => {
-                        if error.is_not_found() {
-                            api::set_page_status(404);
-                        }
                         view! {
                             <Title text="Workspace" />
-                            <div class="page"><Problem error /></div>
+                            <div class="page"><PageProblem error /></div>
                         }
                             .into_any()
                     }

@@ -7,7 +7,7 @@ use leptos_router::hooks::use_location;
 use crate::{
     api,
     components::{
-        problem::Problem,
+        problem::PageProblem,
         search::{Search, form::SearchForm, hits::Hits, load, words::Words},
         skeleton::Skeleton,
     },
@@ -41,12 +41,9 @@ pub fn SearchPage() -> impl IntoView {
                         view! { <SearchView search /> }.into_any()
                     }
                     Some(Err(error)) => {
-                        if error.is_not_found() {
-                            api::set_page_status(404);
-                        }
                         view! {
                             <Title text="Search" />
-                            <div class="page"><Problem error /></div>
+                            <div class="page"><PageProblem error /></div>
                         }
                             .into_any()
                     }

@@ -10,8 +10,13 @@ use crate::{
     api::{self, ApiError, Wire},
     components::rail,
     components::{
-        announcer::Announcer, composer::ComposerBox, problem::Problem, session_head::SessionHead,
-        skeleton::Skeleton, todos::Todos, transcript_view::TranscriptView,
+        announcer::Announcer,
+        composer::ComposerBox,
+        problem::{PageProblem, Problem},
+        session_head::SessionHead,
+        skeleton::Skeleton,
+        todos::Todos,
+        transcript_view::TranscriptView,
     },
     context::{Place, SessionScope},
     live::Feed,
@@ -49,12 +54,9 @@ pub fn SessionPage() -> impl IntoView {
                 match loaded {
                     Ok(loaded) => view! { <SessionView loaded workspace /> }.into_any(),
                     Err(error) => {
-                        if error.is_not_found() {
-                            api::set_page_status(404);
-                        }
                         view! {
                             <Title text="Session" />
-                            <div class="page"><Problem error /></div>
+                            <div class="page"><PageProblem error /></div>
                         }
                             .into_any()
                     }

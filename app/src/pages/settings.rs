@@ -17,7 +17,7 @@ use crate::{
         icon::{Glyph, Icon},
         limit_fields::{LimitFields, allowed_models, limits},
         model_fields::ModelFields,
-        problem::{InlineProblem, Problem},
+        problem::{InlineProblem, PageProblem},
         provider_keys::ProviderKeys,
         skeleton::Skeleton,
         toolchain_fields::ToolchainFields,
@@ -54,12 +54,7 @@ pub fn Settings() -> impl IntoView {
                     }));
                     match workspace.and_then(|workspace| Ok((workspace, offers?))) {
                         Ok((workspace, offers)) => view! { <Forms workspace offers /> }.into_any(),
-                        Err(error) => {
-                            if error.is_not_found() {
-                                api::set_page_status(404);
-                            }
-                            view! { <Problem error /> }.into_any()
-                        }
+                        Err(error) => view! { <PageProblem error /> }.into_any(),
                     }
                 })}
             </Transition>
@@ -113,11 +108,7 @@ fn SettingsForm(
     let name = workspace.name.clone();
     let held = StoredValue::new(workspace);
     let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(form) = browser::target::<web_sys::HtmlFormElement>(&event) else {
-            return;
-        };
-        let Ok(data) = web_sys::FormData::new_with_form(&form) else {
+        let Some((_, data)) = browser::submitted(&event) else {
             return;
         };
         saving.set(Saving::Busy);

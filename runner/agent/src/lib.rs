@@ -1,7 +1,8 @@
 //! The engines, the tools and the sandbox: everything an agent is, as a library that any host can
-//! call. It knows no gRPC, no database, no HTTP server and no user interface; of the wire it uses
-//! only the event messages, so that there is one event schema.
+//! call. It knows no gRPC, no database and no user interface; of the wire it uses only the messages
+//! of events and of what a workspace sets, so that there is one schema of each.
 
+pub mod command_line;
 pub mod cost;
 pub mod egress;
 pub mod engine;

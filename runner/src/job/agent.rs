@@ -5,19 +5,17 @@ use std::{sync::Arc, time::Duration};
 
 use membrane_agent::{
     Host, PermissionMode, SystemPrompt, TurnReport, TurnSpec,
-    egress::{
-        AllowRule, EgressGuard, EgressLimits, EgressPolicy, EgressProxy, HostPattern, Preset,
-    },
+    egress::{AllowRule, EgressGuard, EgressLimits, EgressPolicy, EgressProxy},
     engine,
-    meter::{Limits, Meter},
+    meter::Meter,
     model::{ModelClient, ModelConfig, Provider, RetryPolicy},
     redact::Redactor,
     sandbox::SandboxState,
     tools::Toolbox,
 };
 use membrane_proto::v1::{
-    self as proto, EgressMode, Event, EventPayload, SystemPromptMode, TurnOutcome, UsageLimits,
-    UserMessage, WorkspaceSettings, event_payload::Kind,
+    self as proto, Event, EventPayload, SystemPromptMode, TurnOutcome, UserMessage,
+    WorkspaceSettings, event_payload::Kind,
 };
 
 use secrecy::SecretString;
@@ -48,7 +46,10 @@ impl Job {
         let (host, requests) = Host::channel(HOST_BUFFER);
         let host = host.masked_by(redactor);
         let way_out = EgressProxy::door(
-            egress(settings.egress.as_ref()),
+            settings
+                .egress
+                .as_ref()
+                .map_or(EgressPolicy::None, Into::into),
             self.context.guard.clone(),
             host.clone(),
             EgressLimits::default(),
@@ -157,7 +158,7 @@ impl Job {
             allowed_tools: settings.allowed_tools,
             history: vec![message],
             max_requests: MAX_REQUESTS,
-            meter: Meter::new(limits(settings.limits.as_ref()), used),
+            meter: Meter::new(settings.limits.unwrap_or_default().into(), used),
         }
     }
 
@@ -170,33 +171,6 @@ impl Job {
         match settings.permission_mode() {
             proto::PermissionMode::AcceptEdits => PermissionMode::AcceptEdits,
             _ => PermissionMode::Default,
-        }
-    }
-}
-
-fn limits(given: Option<&UsageLimits>) -> Limits {
-    let given = given.copied().unwrap_or_default();
-    let limit = |value: i64| (value > 0).then_some(value);
-    Limits {
-        cost_micro_usd: limit(given.max_cost_micro_usd),
-        tokens: limit(given.max_tokens),
-        requests: limit(given.max_requests),
-    }
-}
-
-fn egress(given: Option<&proto::EgressPolicy>) -> EgressPolicy {
-    let Some(given) = given else {
-        return EgressPolicy::None;
-    };
-    let presets = given.presets.iter();
-    let presets = presets.filter_map(|name| Preset::named(name));
-    let hosts = given.hosts.iter();
-    let hosts = hosts.filter_map(|host| host.parse::<HostPattern>().ok());
-    match given.mode() {
-        EgressMode::None | EgressMode::Unspecified => EgressPolicy::None,
-        EgressMode::Public => EgressPolicy::Public,
-        EgressMode::Listed => {
-            EgressPolicy::Hosts(presets.flat_map(Preset::patterns).chain(hosts).collect())
         }
     }
 }

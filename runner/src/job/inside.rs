@@ -2,7 +2,7 @@
 //! is good there and nowhere else. What they ask goes on to the server with the lease's token, which
 //! they never see; the server decides, counts, and has the key.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{TryStreamExt as _, future::BoxFuture};
@@ -10,28 +10,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
-    server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
 use membrane_agent::{
     egress::{ClientLimits, EgressGuard, GuardedClient},
+    model::inside,
     sandbox::{Door, Keeper, OpenDoor},
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::{net::TcpStream, task::JoinSet};
 use uuid::Uuid;
 
 use crate::control::Failure;
 
-/// The port inside; the same as in a live session.
-const PORT: u16 = 61_010;
-/// Connections at the same time. More wait.
-const CONNECTIONS: usize = 64;
-const HEAD_TIME: Duration = Duration::from_mins(1);
-/// Longest head of a request in bytes.
-const HEAD_MAX: usize = 64 << 10;
-const PAUSE: Duration = Duration::from_millis(100);
 /// How long a model may say nothing.
 const SILENCE: Duration = Duration::from_mins(10);
 
@@ -91,15 +81,9 @@ impl ModelDoor {
 
     /// The way to it from inside.
     pub(super) fn door(self: Arc<Self>) -> Door {
-        let environment = [
-            ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{PORT}")),
-            ("ANTHROPIC_API_KEY", self.token.expose_secret().to_owned()),
-        ];
         Door {
-            port: PORT,
-            environment: environment
-                .map(|(name, value)| (name.to_owned(), value))
-                .into(),
+            port: inside::PORT,
+            environment: inside::environment(inside::PORT, self.token.expose_secret()),
             keeper: Arc::new(AtDoor(self)),
         }
     }
@@ -135,12 +119,9 @@ impl ModelDoor {
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let bearer = text("authorization").and_then(|value| value.split_once(' '));
-        let shown = [text("x-api-key"), bearer.map(|(_, token)| token.trim())];
+        // Hashes take as long to compare whatever is guessed.
         let token = blake3::hash(self.token.expose_secret().as_bytes());
-        let is_it = |shown: &str| blake3::hash(shown.as_bytes()) == token;
-        shown.into_iter().flatten().any(is_it)
+        inside::tokens(headers).any(|shown| blake3::hash(shown.as_bytes()) == token)
     }
 
     async fn send_on(
@@ -182,44 +163,12 @@ struct AtDoor(Arc<ModelDoor>);
 impl Keeper for AtDoor {
     fn serve(&self, door: OpenDoor) -> BoxFuture<'static, ()> {
         let model = self.0.clone();
-        Box::pin(async move {
-            let mut connections = JoinSet::new();
-            let tool_call_id: Arc<str> = door.tool_call_id.into();
-            let accepting = async {
-                loop {
-                    if connections.len() >= CONNECTIONS {
-                        connections.join_next().await;
-                    }
-                    match door.listener.accept().await {
-                        Ok((connection, _)) => {
-                            let (model, id) = (model.clone(), tool_call_id.clone());
-                            connections.spawn(converse(connection, model, id));
-                        }
-                        Err(_) => tokio::time::sleep(PAUSE).await,
-                    }
-                    while connections.try_join_next().is_some() {}
-                }
-            };
-            door.closing.run_until_cancelled(accepting).await;
-            connections.shutdown().await;
-        })
-    }
-}
-
-async fn converse(connection: TcpStream, model: Arc<ModelDoor>, tool_call_id: Arc<str>) {
-    // Without it, pieces wait for each other; a connection that can't have it works all the same.
-    let _ = connection.set_nodelay(true);
-    let service = service_fn(|request| {
-        let (model, id) = (model.clone(), tool_call_id.clone());
-        async move { Ok::<_, std::convert::Infallible>(model.answer(request, &id).await) }
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(connection), service);
-    if let Err(error) = serving.await {
-        tracing::debug!(%error, "a connection from inside broke off");
+        let tool_call_id: Arc<str> = door.tool_call_id.as_str().into();
+        let service = service_fn(move |request| {
+            let (model, id) = (model.clone(), tool_call_id.clone());
+            async move { Ok::<_, Infallible>(model.answer(request, &id).await) }
+        });
+        Box::pin(inside::serve(door, service))
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::{
 use axum::{extract::Request, response::Response};
 use membrane_agent::{
     meter::{Exceeded, Meter},
-    model::ModelClient,
+    model::{ModelClient, inside},
     sandbox::Door,
 };
 use membrane_proto::v1::{InsideRequest, LimitKind, event_payload::Kind};
@@ -43,10 +43,7 @@ use crate::{
 use serve::AtDoor;
 
 pub use refusal::Refusal;
-pub use routes::tokens;
 
-/// The port inside. Above those that the kernel gives to programs that ask for none.
-pub const PORT: u16 = 61_010;
 /// Requests that are worked on at the same time.
 const AT_ONCE: usize = 8;
 /// Requests of one turn or attempt, refused ones included.
@@ -131,8 +128,8 @@ impl Broker {
     #[must_use]
     pub fn door(self: &Arc<Self>) -> Door {
         Door {
-            port: PORT,
-            environment: self.environment(PORT),
+            port: inside::PORT,
+            environment: self.environment(inside::PORT),
             keeper: Arc::new(AtDoor(self.clone())),
         }
     }
@@ -140,14 +137,7 @@ impl Broker {
     /// What programs inside find in their environment when the broker answers at this port.
     #[must_use]
     pub fn environment(&self, port: u16) -> Vec<(String, String)> {
-        let token = self.token.expose_secret();
-        [
-            ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{port}")),
-            // One of the two names that clients know: with both, they complain.
-            ("ANTHROPIC_API_KEY", token.to_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        inside::environment(port, self.token.expose_secret())
     }
 
     /// Ends every request and refuses new ones; returns when the last is counted and told of.

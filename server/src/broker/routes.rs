@@ -13,7 +13,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use membrane_agent::model::Endpoint;
+use membrane_agent::model::{Endpoint, inside::tokens};
 use serde_json::{Value, json};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
@@ -72,18 +72,6 @@ async fn admit(
         return Ok(next.run(request).await);
     }
     Err(Refusal::unknown())
-}
-
-/// The tokens of a request, in either header.
-pub fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = text("authorization").and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
-    [text("x-api-key"), bearer].into_iter().flatten()
 }
 
 async fn messages(
@@ -166,28 +154,4 @@ async fn models(State(Desk { broker, .. }): State<Desk>) -> Json<Value> {
         "last_id": names.last(),
         "has_more": false,
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_found_in_either_header() {
-        let of = |name: &'static str, value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, value.parse().expect("a value"));
-            tokens(&headers).map(str::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(of("x-api-key", "abc"), ["abc"]);
-        assert_eq!(of("authorization", "Bearer abc"), ["abc"]);
-        assert_eq!(of("authorization", "bearer  abc"), ["abc"]);
-        for (name, value) in [
-            ("authorization", "Basic abc"),
-            ("authorization", "abc"),
-            ("cookie", "abc"),
-        ] {
-            assert!(of(name, value).is_empty(), "{name}: {value}");
-        }
-    }
 }

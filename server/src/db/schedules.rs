@@ -175,6 +175,19 @@ impl Database {
             .await
     }
 
+    /// Whether a run of a schedule has not ended.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn has_unfinished_run(&self, id: ScheduleId) -> Result<bool, DbErr> {
+        let unfinished = run::Entity::find()
+            .filter(run::Column::ScheduleId.eq(id.0))
+            .filter(run::Column::EndTime.is_null())
+            .count(&self.reader)
+            .await?;
+        Ok(unfinished > 0)
+    }
+
     /// Inserts the runs of a schedule's slots and moves the schedule on, unless somebody did so or
     /// changed it since it was found. Answers what has changed.
     ///

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use membrane_entity::{run, schedule};
-use membrane_proto::v1 as proto;
+use membrane_proto::v1::{self as proto, OverlapPolicy};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     clock::{Clock, Millis},
     db::{Database, Firing, RequestKey},
     error::Error,
-    grpc::encode::stored_settings,
+    grpc::{decode, encode::stored_settings},
     id::{ScheduleId, UserId, WorkspaceId},
     runs::{NewRun, Origin, Runs},
     settings::Settings,
@@ -193,7 +193,11 @@ impl Schedules {
         };
         let policies = Policies::of(&row);
         let slots = policies.slots(&rule, row.next_time.unwrap_or(now), now);
-        let prepared = self.prepare(&row, user, &slots).await;
+        let skips =
+            policies.overlap == OverlapPolicy::Skip && self.database.has_unfinished_run(id).await?;
+        // No picture of the files is taken for a run that is not made.
+        let making = if skips { &[][..] } else { &slots };
+        let prepared = self.prepare(&row, user, making).await;
         let (runs, error) = match prepared {
             Ok(runs) => (runs, None),
             Err(error) => {
@@ -303,7 +307,7 @@ fn change_field(
     let mut policies = Policies::of(row);
     let told = Policies::decode(given)?;
     match path {
-        "title" => row.title = crate::grpc::decode::name("schedule.title", &given.title, 100)?,
+        "title" => row.title = decode::name("schedule.title", &given.title, 100)?,
         "cron" => row.cron = given.cron.trim().to_owned(),
         "time_zone" => row.time_zone = given.time_zone.trim().to_owned(),
         "enabled" => row.enabled = given.enabled,

@@ -101,14 +101,6 @@ impl Egress {
     /// The policy as it is enforced.
     #[must_use]
     pub fn policy(&self) -> EgressPolicy {
-        match self.mode {
-            EgressMode::None => EgressPolicy::None,
-            EgressMode::Public => EgressPolicy::Public,
-            EgressMode::Listed => {
-                let presets = self.presets.iter().filter_map(|name| Preset::named(name));
-                let named = self.hosts.iter().filter_map(|host| host.parse().ok());
-                EgressPolicy::Hosts(presets.flat_map(Preset::patterns).chain(named).collect())
-            }
-        }
+        EgressPolicy::from(&self.encode())
     }
 }

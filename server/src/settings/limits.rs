@@ -38,12 +38,7 @@ impl Limits {
     /// The limits as a meter takes them.
     #[must_use]
     pub fn metered(&self) -> meter::Limits {
-        let limit = |value: i64| (value > 0).then_some(value);
-        meter::Limits {
-            cost_micro_usd: limit(self.max_cost_micro_usd),
-            tokens: limit(self.max_tokens),
-            requests: limit(self.max_requests),
-        }
+        self.encode().into()
     }
 
     /// Each by the name of its field.

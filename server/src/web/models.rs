@@ -7,12 +7,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::HeaderMap;
+use membrane_agent::model::inside::tokens;
 
-use crate::{
-    broker::{Refusal, tokens},
-    id::RunId,
-    server::App,
-};
+use crate::{broker::Refusal, id::RunId, server::App};
 
 /// Names the tool call under which a program asks; an engine asks without it.
 const TOOL_CALL: &str = "x-membrane-tool-call-id";

@@ -51,20 +51,10 @@ impl Plan {
         change(&mut schedule);
         let made = self.try_create(schedule).await.expect("a schedule");
         // As if it had been created at the time of the clock.
-        let again = proto::UpdateScheduleRequest {
-            workspace_id: self.desk.workspace.clone(),
-            schedule: Some(made.clone()),
-            update_mask: mask(&["enabled"]),
-            etag: String::new(),
-        };
-        let (workspace, id) = (self.workspace(), self.id(&made));
-        let given = again.schedule.expect("given");
         let paths = ["enabled".to_owned()];
-        let updated = self
-            .schedules
-            .update(workspace, id, None, &given, &paths)
-            .await;
-        updated.expect("aimed");
+        let (workspace, id) = (self.workspace(), self.id(&made));
+        let aimed = self.schedules.update(workspace, id, None, &made, &paths);
+        aimed.await.expect("aimed");
         self.get(&made).await
     }
 
@@ -268,6 +258,8 @@ async fn while_a_run_is_not_over_the_policy_decides() {
         plan.pass(HOUR).await;
         let seen = states(&plan.history(&schedule).await);
         assert_eq!(seen, expected, "{overlap:?}");
+        let pictures = plan.desk.snapshots().await;
+        assert_eq!(pictures, expected.len(), "one for each run, and no other");
     }
 }
 

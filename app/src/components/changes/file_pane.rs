@@ -12,11 +12,10 @@ use super::{
     review::{Review, may_discard},
 };
 use crate::{
-    api,
     changes::sizes,
     components::{
         icon::{Glyph, Icon},
-        problem::Problem,
+        problem::PageProblem,
         skeleton::Skeleton,
     },
 };
@@ -50,12 +49,7 @@ pub fn FilePane(
                     match review.diff.await {
                         Ok(Some(diff)) => view! { <FileDiff review diff=diff.0 allowed /> }.into_any(),
                         Ok(None) => view! { <NoFiles /> }.into_any(),
-                        Err(error) => {
-                            if error.is_not_found() {
-                                api::set_page_status(404);
-                            }
-                            view! { <Problem error /> }.into_any()
-                        }
+                        Err(error) => view! { <PageProblem error /> }.into_any(),
                     }
                 })}
             </Transition>

@@ -12,7 +12,7 @@ use crate::{
         changes::review::may_discard,
         header::Header,
         icon::{Glyph, Icon},
-        problem::{InlineProblem, Problem},
+        problem::{InlineProblem, PageProblem},
         skeleton::Skeleton,
         time::Time,
     },
@@ -69,12 +69,7 @@ pub fn RunDetail() -> impl IntoView {
                     let events = history.0.events;
                     view! { <Page run=run.0 events may_change /> }.into_any()
                 }
-                (Err(error), _) | (_, Err(error)) => {
-                    if error.is_not_found() {
-                        api::set_page_status(404);
-                    }
-                    view! { <Problem error /> }.into_any()
-                }
+                (Err(error), _) | (_, Err(error)) => view! { <PageProblem error /> }.into_any(),
             }
         })
     };

@@ -12,7 +12,7 @@ use crate::{
         changes::review::may_discard,
         from_terminal::FromTerminal,
         icon::{Glyph, Icon},
-        problem::Problem,
+        problem::PageProblem,
         skeleton::Skeleton,
         time::Time,
     },
@@ -45,12 +45,7 @@ pub fn RunList() -> impl IntoView {
                     }
                     .into_any()
                 }
-                Err(error) => {
-                    if error.is_not_found() {
-                        api::set_page_status(404);
-                    }
-                    view! { <Problem error /> }.into_any()
-                }
+                Err(error) => view! { <PageProblem error /> }.into_any(),
             }
         })
     };
@@ -118,17 +113,16 @@ fn address(workspace_id: &str, page: &str) -> String {
 /// Teaches what a run is.
 #[component]
 fn Empty(workspace_id: String) -> impl IntoView {
-    let request = format!(
-        "{{\"workspace_id\": \"{workspace_id}\", \"spec\": {{\"prompt\": \"ls -l >listing.txt\"}}}}"
-    );
+    let request =
+        format!("{{\"workspace_id\": \"{workspace_id}\", \"spec\": {{\"prompt\": \"Tidy up.\"}}}}");
     view! {
         <section class="empty">
             <span class="empty-icon"><Glyph icon=Icon::Cube /></span>
             <h2>"No runs yet"</h2>
             <p>
                 "A run is a job that outlives this page. It begins with the files as they are when it is "
-                "queued, a runner claims it, and what it makes comes back here: by itself if nothing has "
-                "changed meanwhile, otherwise you choose. A runner is any program with a runner token."
+                "queued, an agent works on a copy, and what it makes comes back here: by itself if nothing "
+                "has changed meanwhile, otherwise you choose. Nobody is asked while it works."
             </p>
             <FromTerminal method="RunService/CreateRun" request />
         </section>

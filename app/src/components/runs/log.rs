@@ -4,9 +4,9 @@ use leptos::prelude::*;
 use membrane_proto::v1::{self as pb, event_payload::Kind, tool_content};
 
 use super::{detail::Live, words};
-use crate::{components::time::Time, tool_input::ToolInput};
+use crate::{components::time::Time, tool_input::essential};
 
-/// Most characters of what a tool was told or has answered.
+/// Most characters of what a tool has answered.
 const SHOWN: usize = 1_000;
 
 /// The log.
@@ -54,12 +54,12 @@ fn entry(event: pb::Event) -> impl IntoView {
         Some(Kind::RunOutput(output)) => line("", output.text),
         Some(Kind::AgentText(text)) => line("said", text.text),
         Some(Kind::ToolCall(call)) => {
-            let input = ToolInput::new(&call.input_json).first_text();
+            let about = essential(&call.name, &call.input_json);
             view! {
                 <li class="run-line call">
                     <b>{call.name}</b>
                     " "
-                    {input.map(shortened)}
+                    {about}
                 </li>
             }
             .into_any()

@@ -21,11 +21,7 @@ pub(super) fn Queue(workspace_id: String) -> impl IntoView {
     let workspace_id = StoredValue::new(workspace_id);
     let navigate = use_navigate();
     let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(form) = browser::target::<web_sys::HtmlFormElement>(&event) else {
-            return;
-        };
-        let Ok(data) = web_sys::FormData::new_with_form(&form) else {
+        let Some((_, data)) = browser::submitted(&event) else {
             return;
         };
         busy.set(true);

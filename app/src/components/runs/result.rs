@@ -63,11 +63,7 @@ fn Apply(run: pb::Run, live: Live) -> impl IntoView {
     let busy = RwSignal::new(false);
     let id = StoredValue::new(run.id.clone());
     let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(form) = browser::target::<web_sys::HtmlFormElement>(&event) else {
-            return;
-        };
-        let Ok(data) = web_sys::FormData::new_with_form(&form) else {
+        let Some((_, data)) = browser::submitted(&event) else {
             return;
         };
         busy.set(true);

@@ -19,7 +19,7 @@ use crate::{
         changes::review::may_discard,
         header::Header,
         icon::{Glyph, Icon},
-        problem::{InlineProblem, Problem},
+        problem::{InlineProblem, PageProblem},
         runs,
         skeleton::Skeleton,
     },
@@ -63,12 +63,7 @@ pub fn SchedulePage() -> impl IntoView {
                     let runs = history.0.runs;
                     view! { <Page schedule=schedule.0 runs may_change /> }.into_any()
                 }
-                (Err(error), _) | (_, Err(error)) => {
-                    if error.is_not_found() {
-                        api::set_page_status(404);
-                    }
-                    view! { <Problem error /> }.into_any()
-                }
+                (Err(error), _) | (_, Err(error)) => view! { <PageProblem error /> }.into_any(),
             }
         })
     };

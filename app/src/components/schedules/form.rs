@@ -41,11 +41,7 @@ pub(super) fn ScheduleForm(
     let (cron, time_zone) = (schedule.cron.clone(), schedule.time_zone.clone());
     let before = StoredValue::new(schedule);
     let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(form) = browser::target::<web_sys::HtmlFormElement>(&event) else {
-            return;
-        };
-        let Ok(data) = web_sys::FormData::new_with_form(&form) else {
+        let Some((_, data)) = browser::submitted(&event) else {
             return;
         };
         busy.set(true);

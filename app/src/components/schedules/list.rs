@@ -13,7 +13,7 @@ use crate::{
         from_terminal::FromTerminal,
         header::Header,
         icon::{Glyph, Icon},
-        problem::Problem,
+        problem::PageProblem,
         skeleton::Skeleton,
     },
     context::Place,
@@ -43,12 +43,7 @@ pub fn SchedulesPage() -> impl IntoView {
                     }
                     .into_any()
                 }
-                Err(error) => {
-                    if error.is_not_found() {
-                        api::set_page_status(404);
-                    }
-                    view! { <Problem error /> }.into_any()
-                }
+                Err(error) => view! { <PageProblem error /> }.into_any(),
             }
         })
     };

@@ -60,11 +60,7 @@ fn NewSecret(secrets: Secrets) -> impl IntoView {
     let error = RwSignal::new(None::<ApiError>);
     let value = RwSignal::new(String::new());
     let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(form) = browser::target::<web_sys::HtmlFormElement>(&event) else {
-            return;
-        };
-        let Ok(data) = web_sys::FormData::new_with_form(&form) else {
+        let Some((form, data)) = browser::submitted(&event) else {
             return;
         };
         busy.set(true);

@@ -6,7 +6,7 @@ use membrane_proto::v1 as pb;
 
 use super::{
     changes::review::may_discard, field::Field, from_terminal::FromTerminal, icon::Glyph,
-    icon::Icon, problem::InlineProblem, problem::Problem, skeleton::Skeleton,
+    icon::Icon, problem::InlineProblem, problem::PageProblem, skeleton::Skeleton,
 };
 use crate::{
     api::{self, ApiError},
@@ -62,12 +62,7 @@ pub fn SnapshotList() -> impl IntoView {
                     }
                     .into_any()
                 }
-                Err(error) => {
-                    if error.is_not_found() {
-                        api::set_page_status(404);
-                    }
-                    view! { <Problem error /> }.into_any()
-                }
+                Err(error) => view! { <PageProblem error /> }.into_any(),
             }
         })
     };
@@ -131,11 +126,7 @@ fn Take(workspace_id: String, state: Snapshots) -> impl IntoView {
     let busy = RwSignal::new(false);
     let workspace_id = StoredValue::new(workspace_id);
     let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(form) = browser::target::<web_sys::HtmlFormElement>(&event) else {
-            return;
-        };
-        let Ok(data) = web_sys::FormData::new_with_form(&form) else {
+        let Some((form, data)) = browser::submitted(&event) else {
             return;
         };
         busy.set(true);

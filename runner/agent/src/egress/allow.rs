@@ -39,6 +39,16 @@ pub struct BadAllowRule {
 }
 
 impl AllowRule {
+    /// Rules as an operator lists them, separated by commas.
+    ///
+    /// # Errors
+    /// [`BadAllowRule`] for the first that is none.
+    pub fn list(text: &str) -> Result<Vec<Self>, BadAllowRule> {
+        let rules = text.split(',').map(str::trim);
+        let rules = rules.filter(|rule| !rule.is_empty());
+        rules.map(str::parse).collect()
+    }
+
     /// Whether the rule is for this name.
     pub(super) fn names(&self, name: &str) -> bool {
         matches!(&self.target, Target::Name(own) if *own == canonical(name))

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use membrane_proto::v1 as proto;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -62,6 +63,21 @@ pub static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
     serde_json::from_str(include_str!("presets.json"))
         .expect("the presets are valid, see the tests")
 });
+
+impl From<&proto::EgressPolicy> for EgressPolicy {
+    /// What is no preset and no host opens nothing.
+    fn from(given: &proto::EgressPolicy) -> Self {
+        match given.mode() {
+            proto::EgressMode::None | proto::EgressMode::Unspecified => Self::None,
+            proto::EgressMode::Public => Self::Public,
+            proto::EgressMode::Listed => {
+                let presets = given.presets.iter().filter_map(|name| Preset::named(name));
+                let named = given.hosts.iter().filter_map(|host| host.parse().ok());
+                Self::Hosts(presets.flat_map(Preset::patterns).chain(named).collect())
+            }
+        }
+    }
+}
 
 impl EgressPolicy {
     /// Whether anything may be reached at all.

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use membrane_proto::v1::{ErrorDetail, LimitKind, LimitMet, Usage};
+use membrane_proto::v1::{ErrorDetail, LimitKind, LimitMet, Usage, UsageLimits};
 
 use crate::cost;
 
@@ -29,6 +29,18 @@ pub struct Limits {
     pub tokens: Option<i64>,
     /// Model requests.
     pub requests: Option<i64>,
+}
+
+impl From<UsageLimits> for Limits {
+    /// Of the wire, where 0 is no limit.
+    fn from(given: UsageLimits) -> Self {
+        let limit = |value: i64| (value > 0).then_some(value);
+        Self {
+            cost_micro_usd: limit(given.max_cost_micro_usd),
+            tokens: limit(given.max_tokens),
+            requests: limit(given.max_requests),
+        }
+    }
 }
 
 /// What a request may use at most.

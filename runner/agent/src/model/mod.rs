@@ -6,6 +6,7 @@ mod assemble;
 mod error;
 mod facts;
 mod forward;
+pub mod inside;
 mod retry;
 mod stream;
 pub mod types;

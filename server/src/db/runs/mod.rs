@@ -10,6 +10,7 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use uuid::Uuid;
 
 use super::{
     Database,
@@ -18,8 +19,6 @@ use super::{
     requests::RequestKey,
     schedules,
 };
-use uuid::Uuid;
-
 use crate::{
     clock::Millis,
     error::Error,

@@ -245,7 +245,7 @@ async fn the_door_of_another_session_can_not_be_reached() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(there.exists(), "the owner's command runs");
-    let port = membrane_server::broker::PORT;
+    let port = membrane_agent::model::inside::PORT;
     let probe = format!(
         "!bash python3 -c 'import socket; print(socket.create_connection((\"127.0.0.1\", {port}), 5))' 2>&1 | tail -1"
     );

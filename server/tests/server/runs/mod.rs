@@ -82,6 +82,16 @@ impl Desk {
         answer.expect("cancelled").into_inner().run.expect("a run")
     }
 
+    /// How many snapshots there are.
+    pub async fn snapshots(&self) -> usize {
+        let request = proto::ListSnapshotsRequest {
+            workspace_id: self.workspace.clone(),
+            ..Default::default()
+        };
+        let answer = self.user.snapshots().list_snapshots(request).await;
+        answer.expect("a list").into_inner().snapshots.len()
+    }
+
     /// The log of a run: what it changed to and why, and what was told.
     pub async fn log(&self, run: &proto::Run) -> Vec<String> {
         let request = proto::ListEventsRequest {
