@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 
 import { openBrowser } from './browser.mjs';
 import { Server, endAll, eventually } from './server.mjs';
-import { NO_NETWORK, crash, endsWell, inMidTurn, live, openTabs, sessionsOf, story } from './tabs.mjs';
+import { NO_NETWORK, beginTurns, crash, endsWell, live, openTabs, sessionsOf } from './tabs.mjs';
 
 let browser;
 let server;
@@ -19,8 +19,7 @@ after(() => endAll(browser, server));
 
 test('when the leading tab is closed in mid-turn the others go on', async () => {
   const { view, tabs, open } = await openTabs(browser, server, await sessionsOf(server, 3));
-  await Promise.all(open.map((session, at) => session.say(story(`tab${at}`))));
-  await Promise.all(open.map(inMidTurn));
+  await beginTurns(open, 'tab');
   const leader = tabs.leader(open);
   await leader.page.close();
   const left = open.filter((session) => session !== leader);
@@ -33,8 +32,7 @@ test('when the leading tab is closed in mid-turn the others go on', async () => 
 
 test('when the leading tab crashes in mid-turn the others go on', async () => {
   const { view, tabs, open } = await openTabs(browser, server, await sessionsOf(server, 3));
-  await Promise.all(open.map((session, at) => session.say(story(`crash${at}`))));
-  await Promise.all(open.map(inMidTurn));
+  await beginTurns(open, 'crash');
   const leader = tabs.leader(open);
   await crash(tabs, leader.page);
   const left = open.filter((session) => session !== leader);

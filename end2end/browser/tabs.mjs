@@ -106,13 +106,21 @@ export async function openTabs(browser, server, sessions) {
   return { view, tabs, open };
 }
 
-/** Directions for a turn of some seconds. */
+/** Directions for a turn of some seconds: long enough that it is not over when a slow tab has begun its own. */
 export function story(word) {
-  return `!chunk-ms 15\n!chunk-chars 8\n!say ${`${word} `.repeat(250).trim()}\n!bash seq 3\n!say The end of ${word}.`;
+  return `!chunk-ms 15\n!chunk-chars 8\n!say ${`${word} `.repeat(600).trim()}\n!bash seq 3\n!say The end of ${word}.`;
 }
 
 export async function inMidTurn({ page }) {
   await page.locator('.agent-text.open').filter({ hasText: /\w+ \w+ \w+/ }).first().waitFor();
+}
+
+/** Begins a turn in each tab, and waits until all are in the middle of theirs. */
+export async function beginTurns(open, word) {
+  await Promise.all(open.map(async (session, at) => {
+    await session.say(story(`${word}${at}`));
+    await inMidTurn(session);
+  }));
 }
 
 export async function endsWell(session, server) {
