@@ -49,7 +49,7 @@ clean: ## Remove what was built and downloaded; ./data stays.
 
 # In this order, the quick ones first; a name is also a target of its own. For some of them only:
 # make test PHASES='fmt lint'.
-PHASES := fmt proto lint lint-browser unit security bundle wire end2end
+PHASES := fmt proto lint lint-browser unit postgres security bundle wire end2end
 
 .PHONY: test
 test: setup-test ## Run every check there is, one after the other, with the time of each.
@@ -75,6 +75,10 @@ lint-browser: ## Run clippy on the console as the browser gets it.
 .PHONY: unit
 unit: ## Run the tests of the crates.
 	cargo test --no-fail-fast
+
+.PHONY: postgres
+postgres: ## Run the tests of the server once more, with PostgreSQL.
+	TEST_DATABASE=postgres cargo test --no-fail-fast --test server
 
 .PHONY: security
 security: ## Try to get out of the sandbox, as an unprivileged user.

@@ -61,6 +61,10 @@ a_c_compiler() {
     has cc && has ar
 }
 
+has_postgres() {
+    has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb'
+}
+
 a_font() {
     compgen -G '/usr/share/fonts/truetype/dejavu/*.ttf'
 }
@@ -93,6 +97,7 @@ want_packages_of_test() {
     want git 'the list of tracked files, whose rules are checked' has git
     want iproute2 'a network of a test of its own' has ip
     want jq 'their answers' has jq
+    want postgresql 'the database that several servers can share' has_postgres
     want python3 'clients of the API and of the scripted model' has python3
     want python3-pip 'one of the programs that go out through the proxy' python3 -m pip --version
     want python3-venv 'packages for them, outside the system' python3 -c 'import ensurepip, venv'

@@ -5,7 +5,7 @@
 //! key has sealed directly are kept in `direct_provider_keys`, until the server has sealed them
 //! anew.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -17,7 +17,13 @@ impl MigrationTrait for Migration {
             .table("provider_keys", "direct_provider_keys")
             .to_owned();
         manager.rename_table(direct).await?;
-        for table in [data_keys(), provider_keys(), user_secrets(), rotations()] {
+        let backend = manager.get_database_backend();
+        for table in [
+            data_keys(),
+            provider_keys(),
+            user_secrets(),
+            rotations(backend),
+        ] {
             manager.create_table(table).await?;
         }
         let by_version = Index::create()
@@ -81,10 +87,15 @@ fn user_secrets() -> TableCreateStatement {
         .to_owned()
 }
 
-fn rotations() -> TableCreateStatement {
+fn rotations(backend: DbBackend) -> TableCreateStatement {
+    let mut id = integer("id").primary_key().take();
+    // SQLite counts such a column up by itself.
+    if backend == DbBackend::Postgres {
+        id.auto_increment();
+    }
     Table::create()
         .table("key_rotations")
-        .col(integer("id").primary_key())
+        .col(id)
         .col(integer("master_version"))
         .col(big_integer("begin_time"))
         .col(big_integer_null("end_time"))

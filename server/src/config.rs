@@ -110,7 +110,8 @@ pub struct Given {
     )]
     pub workspace_root: Option<PathBuf>,
 
-    /// Database, `sqlite:` followed by a path. Default: membrane.db in the data directory.
+    /// Database: `sqlite:` followed by a path, or `postgres://user:<password>@host/name`, which several
+    /// servers may share. Default: membrane.db in the data directory.
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -126,8 +127,8 @@ pub struct Given {
     #[serde(skip)]
     pub master_keys: Option<SecretString>,
 
-    /// File with the master keys. Default: master.key in the data directory, made at the very
-    /// first start.
+    /// File with the master keys. Default: master.key in the data directory, made at the very first
+    /// start, but not with PostgreSQL.
     #[arg(
         long,
         env = "MEMBRANE_MASTER_KEYS_FILE",
@@ -230,8 +231,9 @@ pub struct Config {
     pub log: String,
     /// How logs are written.
     pub log_format: LogFormat,
+    /// The database, unless it is the embedded one.
+    pub database_url: Option<String>,
     workspace_root: Option<PathBuf>,
-    database_url: Option<String>,
     master_keys_file: Option<PathBuf>,
 }
 

@@ -7,6 +7,8 @@ use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use crate::db::{self, DbError};
+
 /// Why something was not done.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -60,13 +62,23 @@ pub enum Error {
     Cancelled,
     /// The database failed.
     #[error("database error")]
-    Database(#[from] crate::db::DbError),
+    Database(#[source] DbError),
     /// The file system failed.
     #[error("file system error")]
     Io(#[from] std::io::Error),
     /// Something of ours is broken.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        if !db::is_passing(&error) {
+            return Self::Database(error);
+        }
+        tracing::warn!(error.message = %error, "the database could not be used; whoever asked is told to try again");
+        Self::Unavailable("out of touch with its database")
+    }
 }
 
 /// The domain of every reason of ours.

@@ -7,13 +7,16 @@ use sea_orm::{
     sea_query::Expr,
 };
 
-use super::{Database, newer_than, older_than};
+use super::{Database, locked, newer_than, older_than, serialise};
 use crate::{
     clock::Millis,
     error::Error,
     id::{ApiTokenId, UserId},
     page::Page,
 };
+
+/// What whoever makes a user, or makes one an administrator or not, serialises on.
+const USERS: &str = "users";
 
 /// A digest of a credential.
 pub type Digest = [u8; 32];
@@ -30,6 +33,7 @@ impl Database {
         now: Millis,
     ) -> Result<user::Model, Error> {
         let transaction = self.begin().await?;
+        serialise(&transaction, USERS).await?;
         if find_user(&transaction, name).await?.is_some() {
             return Err(Error::AlreadyExists("a user of this name".into()));
         }
@@ -110,6 +114,7 @@ impl Database {
         administrator: Option<bool>,
     ) -> Result<user::Model, Error> {
         let transaction = self.begin().await?;
+        serialise(&transaction, USERS).await?;
         let Some(found) = user::Entity::find_by_id(id.0).one(&transaction).await? else {
             return Err(Error::NotFound("user"));
         };
@@ -187,7 +192,7 @@ impl Database {
             "this sign-in link is not valid any more; make a new one with `membrane login-link`",
         );
         let transaction = self.begin().await?;
-        let Some(found) = login_link::Entity::find_by_id(link.to_vec())
+        let Some(found) = locked(login_link::Entity::find_by_id(link.to_vec()))
             .one(&transaction)
             .await?
         else {
@@ -259,6 +264,9 @@ impl Database {
     /// [`Error::Exhausted`] beyond `limit` tokens of this user.
     pub async fn create_api_token(&self, token: api_token::Model, limit: u64) -> Result<(), Error> {
         let transaction = self.begin().await?;
+        locked(user::Entity::find_by_id(token.user_id))
+            .one(&transaction)
+            .await?;
         let count = api_token::Entity::find()
             .filter(api_token::Column::UserId.eq(token.user_id))
             .count(&transaction)

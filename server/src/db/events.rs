@@ -1,5 +1,7 @@
-//! The event log's table. Sequences are given inside the one writing transaction, so they have no
-//! gaps and need no counter in memory.
+//! The event log's table. Sequences are given inside the writing transaction, in which a stream has
+//! one writer, so they have no gaps and need no counter in memory.
+
+use std::collections::{BTreeSet, HashMap};
 
 use membrane_entity::event;
 use membrane_proto::v1::{Event, EventPayload, event_payload::Kind};
@@ -9,7 +11,7 @@ use sea_orm::{
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::{Database, activities};
+use super::{Database, activities, serialise};
 use crate::{
     clock::Millis,
     id::{RunId, SessionId, TurnId},
@@ -65,14 +67,19 @@ pub(crate) async fn insert(
     events: Vec<NewEvent>,
     now: Millis,
 ) -> Result<Vec<Event>, DbErr> {
-    let mut next: std::collections::HashMap<String, i64> = std::collections::HashMap::new();
+    // Sorted, so that of two who write to the same streams none waits for the other.
+    let streams: BTreeSet<String> = events.iter().map(|event| event.stream.clone()).collect();
+    let mut next = HashMap::with_capacity(streams.len());
+    for stream in streams {
+        serialise(transaction, &stream).await?;
+        let last = last_sequence(transaction, &stream).await?;
+        next.insert(stream, last + 1);
+    }
     let mut numbered = Vec::with_capacity(events.len());
     for event in events {
-        let sequence = match next.get(&event.stream) {
-            Some(sequence) => *sequence,
-            None => last_sequence(transaction, &event.stream).await? + 1,
-        };
-        next.insert(event.stream.clone(), sequence + 1);
+        let next = next.entry(event.stream.clone()).or_insert(1);
+        let sequence = *next;
+        *next += 1;
         numbered.push(Event {
             stream: event.stream,
             sequence,

@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::OnConflict,
 };
 
-use super::Database;
+use super::{Database, locked};
 use crate::{
     authz::Role,
     clock::Millis,
@@ -114,6 +114,7 @@ impl Database {
         else {
             return Err(Error::NotFound("user"));
         };
+        lock_workspace(&transaction, workspace).await?;
         insert_member(&transaction, workspace, user_id, role, now).await?;
         keep_an_owner(&transaction, workspace).await?;
         let stored = member::Entity::find_by_id((workspace.0, user_id.0))
@@ -135,6 +136,7 @@ impl Database {
         user_id: UserId,
     ) -> Result<(), Error> {
         let transaction = self.begin().await?;
+        lock_workspace(&transaction, workspace).await?;
         let deleted = member::Entity::delete_by_id((workspace.0, user_id.0))
             .exec(&transaction)
             .await?;
@@ -181,6 +183,15 @@ pub(super) async fn insert_member(
         .exec_without_returning(transaction)
         .await?;
     Ok(())
+}
+
+/// Makes other changes of the same workspace wait.
+pub(super) async fn lock_workspace(
+    transaction: &DatabaseTransaction,
+    workspace: WorkspaceId,
+) -> Result<(), DbErr> {
+    let row = locked(workspace::Entity::find_by_id(workspace.0));
+    row.one(transaction).await.map(drop)
 }
 
 async fn keep_an_owner(

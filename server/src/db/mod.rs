@@ -1,14 +1,17 @@
-//! Storage: one [`Database`], its `impl` split by topic. SQLite in WAL mode with one writing
-//! connection, on which every transaction begins IMMEDIATE, so that no writer ever meets BUSY, and
-//! a pool of readers beside it. The only place that knows `sea_orm`.
+//! Storage: one [`Database`], its `impl` split by topic, on SQLite or PostgreSQL. The only place that
+//! knows `sea_orm`.
+//!
+//! Both see the same transactions. On SQLite one writes at a time, and nothing more is to be said. On
+//! PostgreSQL many do, so each transaction first locks what it depends on: the row that it changes
+//! ([`locked`]), or a name where there is no row ([`serialise`]). Of several, always in this order:
+//! request id, workspace or schedule, session or run, stream.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use membrane_migration::{Migrator, MigratorTrait as _};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectOptions, ConnectionTrait as _, DatabaseConnection,
-    DatabaseTransaction, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait as _,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, EntityTrait, QuerySelect as _, Select, sea_query::LockType,
 };
 use thiserror::Error;
 
@@ -22,12 +25,14 @@ mod events;
 mod keys;
 mod members;
 mod permissions;
+mod postgres;
 mod requests;
 mod runner_tokens;
 mod runs;
 mod schedules;
 mod sessions;
 mod snapshots;
+mod sqlite;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -36,6 +41,8 @@ mod vault;
 mod workspaces;
 
 pub use sea_orm::DbErr as DbError;
+
+pub use postgres::is_passing;
 
 pub use activities::{Activity, ActivityFilter};
 pub use events::NewEvent;
@@ -49,14 +56,6 @@ pub use user_secrets::SecretLimits;
 pub use vault::RotationStart;
 pub use workspaces::WorkspaceSummary;
 
-/// Readers beside the one writer.
-const READERS: u32 = 8;
-
-/// How often a connection is tried again while another process switches the database to WAL, and
-/// the pause before it.
-const SWITCHES: u32 = 50;
-const SWITCH_PAUSE: Duration = Duration::from_millis(50);
-
 /// Why the database can't be used.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -68,8 +67,8 @@ pub enum OpenError {
         "the database was migrated by a newer version of Membrane (migration {0:?} is unknown here); install that version or restore a backup"
     )]
     Newer(String),
-    /// Only SQLite is supported.
-    #[error("DATABASE_URL must begin with sqlite: (this version supports no other database)")]
+    /// The URL names neither SQLite nor PostgreSQL.
+    #[error("DATABASE_URL must begin with sqlite: or postgres:")]
     Unsupported,
 }
 
@@ -86,12 +85,18 @@ impl Database {
     /// # Errors
     /// [`OpenError`] when it can't be opened, or was migrated by a newer version.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        if !url.starts_with("sqlite:") {
-            return Err(OpenError::Unsupported);
-        }
-        let writer = connect(url, 1).await?;
-        migrate(&writer).await?;
-        let reader = connect(url, READERS).await?;
+        let (writer, reader) = match Kind::of(url)? {
+            Kind::Sqlite => {
+                let writer = sqlite::writer(url).await?;
+                migrate(sqlite::begin_migrating(&writer).await?).await?;
+                (writer, sqlite::readers(url).await?)
+            }
+            Kind::Postgres => {
+                let writers = postgres::writers(url).await?;
+                migrate(postgres::begin_migrating(&writers).await?).await?;
+                (writers, postgres::readers(url).await?)
+            }
+        };
         Ok(Self { writer, reader })
     }
 
@@ -101,14 +106,19 @@ impl Database {
         format!("sqlite://{}?mode=rwc", path.display())
     }
 
-    /// Begins the only writing transaction; waits for its turn. Dropping it rolls back.
+    /// Whether other servers may use the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        is_postgres(&self.writer)
+    }
+
+    /// Begins a writing transaction; waits for its turn. Dropping it rolls back.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.writer
-            .begin_with_options(TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            })
-            .await
+        if self.is_shared() {
+            postgres::begin_writing(&self.writer).await
+        } else {
+            sqlite::begin_writing(&self.writer).await
+        }
     }
 
     /// Whether the database answers, for health checks.
@@ -124,14 +134,11 @@ impl Database {
     /// # Errors
     /// The database's own.
     pub async fn is_sound(&self) -> Result<bool, DbErr> {
-        let check =
-            Statement::from_string(self.reader.get_database_backend(), "PRAGMA integrity_check");
-        let rows = self.reader.query_all_raw(check).await?;
-        let words: Vec<String> = rows
-            .iter()
-            .map(|row| row.try_get_by_index(0))
-            .collect::<Result<_, _>>()?;
-        Ok(words == ["ok"])
+        if self.is_shared() {
+            // What it checks of itself it checks as it reads.
+            return self.ping().await.map(|()| true);
+        }
+        sqlite::is_sound(&self.reader).await
     }
 
     /// Closes all connections; SQLite folds its log into the file.
@@ -142,6 +149,42 @@ impl Database {
         self.reader.close().await?;
         self.writer.close().await
     }
+}
+
+/// Which database a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    fn of(url: &str) -> Result<Self, OpenError> {
+        match url.split_once(':') {
+            Some(("sqlite", _)) => Ok(Self::Sqlite),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
+            _ => Err(OpenError::Unsupported),
+        }
+    }
+}
+
+fn is_postgres(connection: &impl ConnectionTrait) -> bool {
+    connection.get_database_backend() == DbBackend::Postgres
+}
+
+/// Rows that a transaction is about to change, or to depend on: others who want them wait for its
+/// end.
+fn locked<E: EntityTrait>(query: Select<E>) -> Select<E> {
+    // Weaker than FOR UPDATE: whoever only refers to such a row need not wait.
+    query.lock(LockType::NoKeyUpdate)
+}
+
+/// Makes the rest of a transaction wait for the end of all others that have named the same thing.
+async fn serialise(transaction: &DatabaseTransaction, name: &str) -> Result<(), DbErr> {
+    if is_postgres(transaction) {
+        postgres::serialise(transaction, name).await?;
+    }
+    Ok(())
 }
 
 /// Rows after a place in an order by falling time and id.
@@ -160,47 +203,8 @@ fn newer_than<C: ColumnTrait>(time: C, id: C, place: Keyset) -> Condition {
     Condition::any().add(time.gt(place.time)).add(same_time)
 }
 
-/// Connects. Two processes that open a new database at the same moment both switch it to WAL, and
-/// SQLite tells one of them that it is locked, without waiting: that one tries again.
-async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
-    for _ in 0..SWITCHES {
-        match connect_once(url, connections).await {
-            Err(error) if error.to_string().contains("database is locked") => {
-                tokio::time::sleep(SWITCH_PAUSE).await;
-            }
-            done => return done,
-        }
-    }
-    connect_once(url, connections).await
-}
-
-async fn connect_once(url: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(Duration::from_secs(30))
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(|options| {
-            options
-                .pragma("journal_mode", "WAL")
-                .pragma("synchronous", "FULL")
-                .pragma("foreign_keys", "ON")
-                .pragma("temp_store", "MEMORY")
-                .busy_timeout(Duration::from_secs(10))
-        });
-    sea_orm::Database::connect(options).await
-}
-
-/// Applies what is missing. The writer's single connection is no lock against a second process,
-/// so the whole of it runs under the database's own exclusive one.
-async fn migrate(writer: &DatabaseConnection) -> Result<(), OpenError> {
-    let transaction = writer
-        .begin_with_options(TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Exclusive),
-            ..TransactionOptions::default()
-        })
-        .await?;
+/// Applies what is missing, in a transaction beside which nobody else migrates.
+async fn migrate(transaction: DatabaseTransaction) -> Result<(), OpenError> {
     refuse_newer(&transaction).await?;
     Migrator::up(&transaction, None).await?;
     transaction.commit().await?;

@@ -10,6 +10,7 @@ use sea_orm::{
 use super::{
     Database,
     events::{self, NewEvent},
+    locked,
 };
 use crate::{
     clock::Millis,
@@ -65,7 +66,7 @@ impl Database {
         now: Millis,
     ) -> Result<Vec<Event>, Error> {
         let transaction = self.begin().await?;
-        let found = permission_request::Entity::find_by_id(id.0)
+        let found = locked(permission_request::Entity::find_by_id(id.0))
             .one(&transaction)
             .await?;
         let Some(row) = found.filter(|row| row.state == "pending") else {

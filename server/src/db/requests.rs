@@ -4,6 +4,7 @@ use membrane_entity::request_id;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, IntoActiveModel as _};
 use uuid::Uuid;
 
+use super::serialise;
 use crate::{clock::Millis, error::Error, id::UserId};
 
 /// A creating call that may be repeated.
@@ -28,6 +29,9 @@ pub(super) async fn earlier(
     let Some(request_id) = key.request_id else {
         return Ok(None);
     };
+    // An equal call that is under way comes first.
+    let name = format!("requests/{}/{request_id}", key.user_id);
+    serialise(transaction, &name).await?;
     let found = request_id::Entity::find_by_id((key.user_id.0, request_id))
         .one(transaction)
         .await?;

@@ -6,7 +6,7 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::Expr,
 };
 
-use super::Database;
+use super::{Database, serialise};
 use crate::{clock::Millis, error::Error, id::RunnerTokenId};
 
 /// Most tokens of a server.
@@ -19,6 +19,7 @@ impl Database {
     /// [`Error::Exhausted`] when there are too many.
     pub async fn create_runner_token(&self, row: runner_token::Model) -> Result<(), Error> {
         let transaction = self.begin().await?;
+        serialise(&transaction, "runner tokens").await?;
         if runner_token::Entity::find().count(&transaction).await? >= MAX_TOKENS {
             return Err(Error::Exhausted {
                 reason: "TOO_MANY_TOKENS",

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::{
-    Database, events, requests,
+    Database, events, locked, members, requests,
     requests::RequestKey,
     runs::{Changed, cancel, check_room, told},
 };
@@ -61,6 +61,7 @@ impl Database {
                 .await?;
             return found.ok_or(Error::NotFound("schedule"));
         }
+        members::lock_workspace(&transaction, WorkspaceId(row.workspace_id)).await?;
         let count = schedule::Entity::find()
             .filter(schedule::Column::WorkspaceId.eq(row.workspace_id))
             .count(&transaction)
@@ -121,7 +122,7 @@ impl Database {
         change: impl FnOnce(&mut schedule::Model) -> Result<(), Error>,
     ) -> Result<schedule::Model, Error> {
         let transaction = self.begin().await?;
-        let found = schedule::Entity::find_by_id(id.0)
+        let found = locked(schedule::Entity::find_by_id(id.0))
             .filter(schedule::Column::WorkspaceId.eq(workspace.0))
             .one(&transaction)
             .await?;
@@ -195,7 +196,7 @@ impl Database {
     /// The database's own.
     pub async fn fire_schedule(&self, firing: Firing, now: Millis) -> Result<Vec<Changed>, Error> {
         let transaction = self.begin().await?;
-        let found = schedule::Entity::find_by_id(firing.schedule.id)
+        let found = locked(schedule::Entity::find_by_id(firing.schedule.id))
             .one(&transaction)
             .await?;
         let is_same = |row: &schedule::Model| {
@@ -234,7 +235,8 @@ impl Database {
     /// The database's own.
     pub async fn disable_schedule(&self, id: ScheduleId, why: &str) -> Result<(), DbErr> {
         let transaction = self.begin().await?;
-        if let Some(mut row) = schedule::Entity::find_by_id(id.0).one(&transaction).await? {
+        let found = locked(schedule::Entity::find_by_id(id.0));
+        if let Some(mut row) = found.one(&transaction).await? {
             disable(&mut row, why.to_owned());
             store(&transaction, &row).await?;
         }
@@ -251,7 +253,7 @@ async fn insert(
     changed: &mut Vec<Changed>,
 ) -> Result<Result<(), String>, Error> {
     for row in runs {
-        let unfinished = run::Entity::find()
+        let unfinished = locked(run::Entity::find())
             .filter(run::Column::ScheduleId.eq(row.schedule_id))
             .filter(run::Column::EndTime.is_null())
             .all(transaction)
@@ -278,7 +280,13 @@ async fn insert(
     Ok(Ok(()))
 }
 
-/// Notes how a run of a schedule has ended.
+/// Makes others wait who fire a schedule, change it, or claim and end its runs.
+pub(super) async fn lock(transaction: &DatabaseTransaction, id: uuid::Uuid) -> Result<(), DbErr> {
+    let row = locked(schedule::Entity::find_by_id(id));
+    row.one(transaction).await.map(drop)
+}
+
+/// Notes how a run of a schedule has ended, which the transaction has locked before the run.
 pub(super) async fn note_end(
     transaction: &DatabaseTransaction,
     run: &run::Model,
@@ -286,7 +294,8 @@ pub(super) async fn note_end(
     let Some(id) = run.schedule_id else {
         return Ok(());
     };
-    let Some(mut row) = schedule::Entity::find_by_id(id).one(transaction).await? else {
+    let found = schedule::Entity::find_by_id(id);
+    let Some(mut row) = found.one(transaction).await? else {
         return Ok(());
     };
     if run.state == word(RunState::Succeeded) {

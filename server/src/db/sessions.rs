@@ -9,11 +9,11 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, Condition, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _,
-    sea_query::{Expr, Func},
+    sea_query::{Expr, ExprTrait as _, Func},
 };
 use uuid::Uuid;
 
-use super::{Database, older_than, requests, requests::RequestKey, workspaces};
+use super::{Database, locked, older_than, requests, requests::RequestKey, workspaces};
 use crate::{
     error::Error,
     id::{SessionId, WorkspaceId},
@@ -133,7 +133,8 @@ impl Database {
         title: String,
     ) -> Result<(), Error> {
         let transaction = self.begin().await?;
-        let Some(row) = session::Entity::find_by_id(id.0).one(&transaction).await? else {
+        let found = locked(session::Entity::find_by_id(id.0));
+        let Some(row) = found.one(&transaction).await? else {
             return Err(Error::NotFound("session"));
         };
         if row.version != read_version {
@@ -153,6 +154,9 @@ impl Database {
     /// [`Error::NotFound`].
     pub async fn delete_session(&self, id: SessionId) -> Result<(), Error> {
         let transaction = self.begin().await?;
+        locked(session::Entity::find_by_id(id.0))
+            .one(&transaction)
+            .await?;
         event::Entity::delete_many()
             .filter(event::Column::Stream.eq(id.stream()))
             .exec(&transaction)
@@ -220,7 +224,7 @@ impl Database {
             .column_as(sum(turn::Column::CacheCreationInputTokens), "written")
             .column_as(sum(turn::Column::CacheReadInputTokens), "read")
             .column_as(sum(turn::Column::Requests), "requests")
-            .column_as(turn::Column::CostMicroUsd.sum(), "cost")
+            .column_as(whole(turn::Column::CostMicroUsd.sum()), "cost")
             .expr_as(Func::sum(unpriced), "unpriced")
             .filter(turn::Column::SessionId.is_in(sessions.iter().copied()))
             .group_by(turn::Column::SessionId)
@@ -270,6 +274,11 @@ impl Database {
     }
 }
 
+/// PostgreSQL's sum of BIGINT is a NUMERIC, which nothing here needs.
+fn whole(sum: Expr) -> Expr {
+    sum.cast_as("bigint")
+}
+
 fn sum(column: turn::Column) -> Expr {
-    Func::coalesce([column.sum(), Expr::value(0)]).into()
+    whole(Func::coalesce([column.sum(), Expr::value(0)]).into())
 }

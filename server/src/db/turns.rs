@@ -10,7 +10,7 @@ use sea_orm::{
 use super::{
     Database,
     events::{self, NewEvent},
-    requests,
+    locked, requests,
     requests::RequestKey,
     workspaces,
 };
@@ -48,7 +48,7 @@ impl Database {
         if let Some(earlier) = requests::earlier(&transaction, &key).await? {
             return earlier_turn(&transaction, earlier, session_id).await;
         }
-        let Some(row) = session::Entity::find_by_id(session_id.0)
+        let Some(row) = locked(session::Entity::find_by_id(session_id.0))
             .one(&transaction)
             .await?
         else {
@@ -104,7 +104,9 @@ impl Database {
         let Some(row) = turn::Entity::find_by_id(id.0).one(&transaction).await? else {
             return Ok(Vec::new());
         };
-        let session_id = row.session_id;
+        let session = locked(session::Entity::find_by_id(row.session_id))
+            .one(&transaction)
+            .await?;
         end_row(&transaction, row, usage, now).await?;
         permission_request::Entity::update_many()
             .col_expr(permission_request::Column::State, Expr::value("expired"))
@@ -113,11 +115,8 @@ impl Database {
             .exec(&transaction)
             .await?;
         let events = events::insert(&transaction, last, now).await?;
-        if let Some(row) = session::Entity::find_by_id(session_id)
-            .one(&transaction)
-            .await?
-        {
-            touch(&transaction, row, None, now).await?;
+        if let Some(session) = session {
+            touch(&transaction, session, None, now).await?;
         }
         transaction.commit().await?;
         Ok(events)

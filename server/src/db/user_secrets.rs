@@ -7,7 +7,7 @@ use sea_orm::{
     QueryOrder as _, QuerySelect as _,
 };
 
-use super::{Database, requests, requests::RequestKey};
+use super::{Database, requests, requests::RequestKey, serialise};
 use crate::{error::Error, id::UserId};
 
 /// How much one user may store.
@@ -38,6 +38,7 @@ impl Database {
                 .await?;
             return found.ok_or(Error::NotFound("secret"));
         }
+        serialise(&transaction, &secrets_of(user)).await?;
         if find(&transaction, user, &row.name).await?.is_some() {
             return Err(Error::AlreadyExists("a secret of this name".into()));
         }
@@ -103,6 +104,7 @@ impl Database {
     ) -> Result<user_secret::Model, Error> {
         let user = UserId(row.user_id);
         let transaction = self.begin().await?;
+        serialise(&transaction, &secrets_of(user)).await?;
         let Some(found) = user_secret::Entity::find_by_id(row.id)
             .one(&transaction)
             .await?
@@ -150,6 +152,11 @@ async fn find(
         .filter(user_secret::Column::Name.eq(name))
         .one(connection)
         .await
+}
+
+/// What whoever stores a secret serialises on: a user's are limited together.
+fn secrets_of(user: UserId) -> String {
+    format!("secrets/{user}")
 }
 
 /// Looks at what is stored in the transaction, which is dropped when that is too much.

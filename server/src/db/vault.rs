@@ -12,7 +12,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::Database;
+use super::{Database, serialise};
 use crate::{clock::Millis, vault::Owner};
 
 /// What beginning a rotation came to.
@@ -55,7 +55,7 @@ impl Database {
         owner: Owner,
         make: impl FnOnce(i32) -> Result<data_key::Model, E>,
     ) -> Result<data_key::Model, E> {
-        let transaction = self.begin().await?;
+        let transaction = self.begin_in_vault().await?;
         if let Some(earlier) = find(&transaction, owner).await? {
             return Ok(earlier);
         }
@@ -69,6 +69,13 @@ impl Database {
             .await?;
         transaction.commit().await?;
         Ok(row)
+    }
+
+    /// A transaction beside which no other changes data keys or which version encrypts.
+    async fn begin_in_vault(&self) -> Result<DatabaseTransaction, DbErr> {
+        let transaction = self.begin().await?;
+        serialise(&transaction, "vault").await?;
+        Ok(transaction)
     }
 
     /// Whether anything is stored that only the master key can open.
@@ -135,7 +142,7 @@ impl Database {
         check: Vec<u8>,
         now: Millis,
     ) -> Result<(), DbErr> {
-        let transaction = self.begin().await?;
+        let transaction = self.begin_in_vault().await?;
         if newest(&transaction).await?.is_some() {
             return Ok(());
         }
@@ -153,7 +160,7 @@ impl Database {
         check: Vec<u8>,
         now: Millis,
     ) -> Result<RotationStart, DbErr> {
-        let transaction = self.begin().await?;
+        let transaction = self.begin_in_vault().await?;
         if let Some(row) = newest(&transaction).await? {
             match (row.end_time, row.master_version == master_version) {
                 (None, true) => return Ok(RotationStart::Resumed),
@@ -189,7 +196,7 @@ impl Database {
     /// # Errors
     /// The database's own; then none is stored.
     pub async fn store_wrapped(&self, rows: Vec<(i32, data_key::Model)>) -> Result<(), DbErr> {
-        let transaction = self.begin().await?;
+        let transaction = self.begin_in_vault().await?;
         for (before, row) in rows {
             data_key::Entity::update_many()
                 .col_expr(
@@ -211,7 +218,7 @@ impl Database {
     /// # Errors
     /// The database's own.
     pub async fn finish_rotation(&self, master_version: i32, now: Millis) -> Result<bool, DbErr> {
-        let transaction = self.begin().await?;
+        let transaction = self.begin_in_vault().await?;
         let left = data_key::Entity::find()
             .filter(data_key::Column::MasterVersion.ne(master_version))
             .one(&transaction)

@@ -7,7 +7,7 @@ use sea_orm::{
     RelationTrait as _, sea_query::Expr,
 };
 
-use super::{Database, members, older_than, requests, requests::RequestKey};
+use super::{Database, locked, members, older_than, requests, requests::RequestKey};
 use crate::{
     authz::Role,
     clock::Millis,
@@ -179,7 +179,7 @@ impl Database {
         now: Millis,
     ) -> Result<(), Error> {
         let transaction = self.begin().await?;
-        let Some(row) = workspace::Entity::find_by_id(id.0)
+        let Some(row) = locked(workspace::Entity::find_by_id(id.0))
             .one(&transaction)
             .await?
         else {
@@ -209,7 +209,7 @@ impl Database {
     ) -> Result<(), Error> {
         use membrane_entity::event;
         let transaction = self.begin().await?;
-        let Some(row) = workspace::Entity::find_by_id(id.0)
+        let Some(row) = locked(workspace::Entity::find_by_id(id.0))
             .one(&transaction)
             .await?
         else {

@@ -136,7 +136,7 @@ impl Service {
         match self.permit_again(headers, watched).await {
             Ok(_) => true,
             // The database being away for a moment takes nobody's rights.
-            Err(Error::Database(_)) => true,
+            Err(Error::Database(_) | Error::Unavailable(_)) => true,
             Err(_) => false,
         }
     }

@@ -56,6 +56,11 @@ pub enum VaultError {
         "the database holds encrypted values, but no master key was given (MEMBRANE_MASTER_KEYS_FILE or {0}); restore the key file, it is never made anew"
     )]
     Missing(String),
+    /// There is no key, and one made here would be known to this server alone.
+    #[error(
+        "no master key is given, and with PostgreSQL none is made: set MEMBRANE_MASTER_KEYS or put one into {0}, as 1:<base64 of 32 random bytes>, the same for all servers"
+    )]
+    Required(String),
     /// There are sealed values of a version that has no key, or another key.
     #[error(
         "the master key of version {0} is missing or is not the one that this database was encrypted with"
@@ -289,6 +294,9 @@ async fn from_file(file: &Path, database: &Database) -> Result<MasterKeys, Vault
     }
     if database.has_sealed_values().await? {
         return Err(VaultError::Missing(file.display().to_string()));
+    }
+    if database.is_shared() {
+        return Err(VaultError::Required(file.display().to_string()));
     }
     keys::create_file(file)
 }

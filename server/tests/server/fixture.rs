@@ -31,6 +31,8 @@ use tonic::{
 };
 use uuid::Uuid;
 
+use crate::storage;
+
 /// No wait in a test is longer.
 pub const CAP: Duration = Duration::from_secs(60);
 
@@ -56,6 +58,15 @@ impl TestServer {
         Self::start_as(directory, change).await
     }
 
+    /// A server with the embedded database, whatever the other tests have.
+    pub async fn start_embedded() -> Self {
+        Self::start_with(|config| {
+            config.database_url = None;
+            config.master_keys = None;
+        })
+        .await
+    }
+
     /// A server with what an earlier one left.
     pub async fn start_in(directory: TempDir) -> Self {
         Self::start_as(directory, |_| ()).await
@@ -68,6 +79,7 @@ impl TestServer {
         let mut config = Config::for_directory(directory.path(), address).expect("a configuration");
         config.sandbox.inside = Some(env!("CARGO_BIN_EXE_membrane").into());
         config.egress_allow_private = vec!["127.0.0.1".parse().expect("a rule")];
+        storage::configure(&mut config);
         change(&mut config);
         let server = Server::start(config, Clock::system(), Redactor::default())
             .await

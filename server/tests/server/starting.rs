@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::fixture::TestServer;
 
 async fn with_a_key() -> TempDir {
-    let server = TestServer::start().await;
+    let server = TestServer::start_embedded().await;
     let user = server.user("user").await;
     let workspace_id = user.new_workspace().await;
     let request = proto::SetProviderKeyRequest {
@@ -57,7 +57,7 @@ async fn a_wrong_master_key_is_refused() {
 #[tokio::test]
 async fn the_key_file_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
-    let server = TestServer::start().await;
+    let server = TestServer::start_embedded().await;
     let file = server.directory.path().join("master.key");
     let mode = fs::metadata(file).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

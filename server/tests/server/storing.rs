@@ -2,12 +2,10 @@
 
 use futures::future::join_all;
 use membrane_proto::v1::{AgentText, EventPayload, event_payload::Kind};
-use membrane_server::{
-    clock::Clock,
-    db::{Database, NewEvent},
-    events::EventLog,
-};
+use membrane_server::{clock::Clock, db::NewEvent, events::EventLog};
 use tokio_util::sync::CancellationToken;
+
+use crate::storage;
 
 fn event(stream: &str, text: String) -> NewEvent {
     NewEvent {
@@ -23,15 +21,10 @@ fn event(stream: &str, text: String) -> NewEvent {
     }
 }
 
-async fn database(directory: &tempfile::TempDir) -> Database {
-    let url = Database::url_of(&directory.path().join("membrane.db"));
-    Database::open(&url).await.expect("a database")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_and_readers_never_meet_busy() {
     let directory = tempfile::tempdir().expect("a directory");
-    let database = database(&directory).await;
+    let database = storage::database(directory.path()).await;
     let (log, service) = EventLog::new(database.clone(), Clock::system());
     let stop = CancellationToken::new();
     let writing = tokio::spawn(service.run(stop.clone()));
@@ -81,7 +74,7 @@ async fn writers_and_readers_never_meet_busy() {
 #[tokio::test]
 async fn what_arrived_before_the_stop_is_written() {
     let directory = tempfile::tempdir().expect("a directory");
-    let database = database(&directory).await;
+    let database = storage::database(directory.path()).await;
     let (log, service) = EventLog::new(database.clone(), Clock::system());
     let stop = CancellationToken::new();
     let (stored, waiting) = tokio::sync::oneshot::channel();
@@ -98,7 +91,10 @@ async fn what_arrived_before_the_stop_is_written() {
 #[tokio::test]
 async fn two_processes_can_open_one_database() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (first, second) = (database(&directory).await, database(&directory).await);
+    let (first, second) = (
+        storage::database(directory.path()).await,
+        storage::database(directory.path()).await,
+    );
     let both = join_all((0..20).map(|number| {
         let database = if number % 2 == 0 {
             first.clone()

@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use membrane_entity::{run, runner_token};
+use membrane_entity::{run, runner_token, schedule};
 use membrane_proto::v1::{Event, EventPayload, RunState, event_payload::Kind};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::Expr,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
 
-use super::{Changed, Claimant, Ending, HeldLease, cancelled, end, store};
+use super::{Changed, Claimant, Ending, HeldLease, cancelled, end, lock, lock_to_end, store};
 use crate::{
     clock::Millis,
     db::{
@@ -44,7 +45,8 @@ impl Database {
         }
         let transaction = self.begin().await?;
         let queued = candidates(&transaction, claimant, now).await?;
-        let Some(mut row) = first(queued, &AtWork::now(&transaction).await?) else {
+        let queued = in_order(queued, &AtWork::now(&transaction).await?);
+        let Some(mut row) = take_first(&transaction, queued).await? else {
             return Ok(None);
         };
         row.state = word(RunState::Claimed).to_owned();
@@ -200,7 +202,8 @@ impl Database {
         now: Millis,
     ) -> Result<Changed, Error> {
         let transaction = self.begin().await?;
-        let row = held(&transaction, lease, now).await?;
+        let found = lock_to_end(&transaction, lease.run).await?;
+        let row = check(found, lease, now)?;
         let changed = end(&transaction, row, ending, now).await?;
         transaction.commit().await?;
         Ok(changed)
@@ -234,7 +237,7 @@ impl Database {
 
     async fn expire_run(&self, id: RunId, now: Millis) -> Result<Option<Changed>, Error> {
         let transaction = self.begin().await?;
-        let Some(mut row) = run::Entity::find_by_id(id.0).one(&transaction).await? else {
+        let Some(mut row) = lock_to_end(&transaction, id).await? else {
             return Ok(None);
         };
         let is_lost = row.lease_expire_time.is_some_and(|time| time <= now);
@@ -356,11 +359,10 @@ struct AtWork {
 
 impl AtWork {
     async fn now(transaction: &DatabaseTransaction) -> Result<Self, DbErr> {
-        let busy: Vec<(Uuid, Option<Uuid>)> = run::Entity::find()
+        let busy: Vec<(Uuid, Option<Uuid>)> = at_work()
             .select_only()
             .column(run::Column::WorkspaceId)
             .column(run::Column::ScheduleId)
-            .filter(run::Column::State.is_in([word(RunState::Claimed), word(RunState::Running)]))
             .into_tuple()
             .all(transaction)
             .await?;
@@ -378,16 +380,65 @@ impl AtWork {
 
 /// Whose turn it is: the highest priority, then the workspace with the fewest at work, then age. Two
 /// runs of a schedule are never at work together.
-fn first(queued: Vec<run::Model>, at_work: &AtWork) -> Option<run::Model> {
-    let may_begin = |row: &run::Model| {
+fn in_order(mut queued: Vec<run::Model>, at_work: &AtWork) -> Vec<run::Model> {
+    queued.retain(|row| {
         let schedule = row.schedule_id;
         schedule.is_none_or(|schedule| !at_work.schedules.contains(&schedule))
-    };
-    queued.into_iter().filter(may_begin).min_by_key(|row| {
+    });
+    queued.sort_by_key(|row| {
         let busy = at_work.workspaces.get(&row.workspace_id).copied();
         let busy = busy.unwrap_or_default();
         (-row.priority, busy, row.create_time, row.id)
-    })
+    });
+    queued
+}
+
+/// The first of these runs that nobody else is about to take.
+async fn take_first(
+    transaction: &DatabaseTransaction,
+    queued: Vec<run::Model>,
+) -> Result<Option<run::Model>, DbErr> {
+    for row in queued {
+        if let Some(schedule) = row.schedule_id
+            && !may_begin_one_of(transaction, schedule).await?
+        {
+            continue;
+        }
+        let taken = run::Entity::find_by_id(row.id)
+            .filter(run::Column::State.eq(word(RunState::Queued)))
+            .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
+            .one(transaction)
+            .await?;
+        if taken.is_some() {
+            return Ok(taken);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether no run of a schedule is at work; then none is before the transaction ends.
+async fn may_begin_one_of(
+    transaction: &DatabaseTransaction,
+    schedule: Uuid,
+) -> Result<bool, DbErr> {
+    let free = schedule::Entity::find_by_id(schedule)
+        .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
+        .one(transaction)
+        .await?;
+    if free.is_none() {
+        return Ok(false);
+    }
+    let busy = at_work()
+        .filter(run::Column::ScheduleId.eq(schedule))
+        .count(transaction)
+        .await?;
+    Ok(busy == 0)
+}
+
+/// Runs that runners have.
+fn at_work() -> Select<run::Entity> {
+    let states = [RunState::Claimed, RunState::Running].map(word);
+    run::Entity::find().filter(run::Column::State.is_in(states))
 }
 
 /// The run of a lease, if the lease holds.
@@ -396,9 +447,7 @@ async fn held(
     lease: &HeldLease,
     now: Millis,
 ) -> Result<run::Model, Error> {
-    let found = run::Entity::find_by_id(lease.run.0)
-        .one(transaction)
-        .await?;
+    let found = lock(transaction, lease.run).await?;
     check(found, lease, now)
 }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     Database,
     events::{self, NewEvent},
-    older_than, requests,
+    locked, members, older_than, requests,
     requests::RequestKey,
     schedules,
 };
@@ -103,6 +103,7 @@ impl Database {
                 events: Vec::new(),
             });
         }
+        members::lock_workspace(&transaction, WorkspaceId(row.workspace_id)).await?;
         check_room(&transaction, row.workspace_id).await?;
         run::Entity::insert(row.clone().into_active_model())
             .exec_without_returning(&transaction)
@@ -165,7 +166,7 @@ impl Database {
     /// [`Error::NotFound`].
     pub async fn cancel_run(&self, id: RunId, now: Millis) -> Result<Changed, Error> {
         let transaction = self.begin().await?;
-        let found = run::Entity::find_by_id(id.0).one(&transaction).await?;
+        let found = lock_to_end(&transaction, id).await?;
         let row = found.ok_or(Error::NotFound("run"))?;
         let changed = cancel(&transaction, row.clone(), now).await?;
         transaction.commit().await?;
@@ -187,7 +188,7 @@ impl Database {
         now: Millis,
     ) -> Result<run::Model, Error> {
         let transaction = self.begin().await?;
-        let found = run::Entity::find_by_id(id.0).one(&transaction).await?;
+        let found = lock(&transaction, id).await?;
         let mut row = found.ok_or(Error::NotFound("run"))?;
         row.apply_state = state.to_owned();
         row.conflicts = conflicts;
@@ -202,7 +203,7 @@ impl Database {
     /// The database's own.
     pub async fn add_run_usage(&self, id: RunId, usage: &Usage) -> Result<(), Error> {
         let transaction = self.begin().await?;
-        let Some(row) = run::Entity::find_by_id(id.0).one(&transaction).await? else {
+        let Some(row) = lock(&transaction, id).await? else {
             return Ok(());
         };
         let mut total = usage_of(&row);
@@ -237,6 +238,24 @@ impl Database {
             .all(&self.reader)
             .await
     }
+}
+
+/// A run that is about to change.
+async fn lock(transaction: &DatabaseTransaction, id: RunId) -> Result<Option<run::Model>, DbErr> {
+    locked(run::Entity::find_by_id(id.0)).one(transaction).await
+}
+
+/// A run that may be about to end, and before it the schedule that has made it, which notes how.
+async fn lock_to_end(
+    transaction: &DatabaseTransaction,
+    id: RunId,
+) -> Result<Option<run::Model>, DbErr> {
+    let found = run::Entity::find_by_id(id.0).one(transaction).await?;
+    let Some(schedule) = found.and_then(|row| row.schedule_id) else {
+        return lock(transaction, id).await;
+    };
+    schedules::lock(transaction, schedule).await?;
+    lock(transaction, id).await
 }
 
 /// Refuses another run in a workspace that has too many.
