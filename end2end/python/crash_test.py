@@ -9,6 +9,7 @@ import uuid
 import grpc
 
 import wire
+from postgres import WithPostgres
 from reader import Reader, check_against
 from server import Server, eventually, kill_processes_with, processes_with
 from work import events_until, history, new_session, new_workspace, outcome, send, turn, watch
@@ -55,8 +56,10 @@ class Follower(threading.Thread):
 
 
 class Crash(unittest.TestCase):
+    flags: tuple[str, ...] = ()
+
     def setUp(self):
-        self.server = Server()
+        self.server = Server(*self.flags)
         self.client = self.server.client()
 
     def tearDown(self):
@@ -180,3 +183,7 @@ class Crash(unittest.TestCase):
         self.assertEqual(wire.kind(stored[-1]), "turn_ended")
         self.assertEqual(outcome(stored), wire.event.TURN_OUTCOME_ABANDONED)
         self.assertEqual(outcome(turn(self.client, session, "!glob *")), wire.event.TURN_OUTCOME_COMPLETED)
+
+
+class CrashWithPostgres(WithPostgres, Crash):
+    """The same where the database is another process, which goes on."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import grpc
 
 import wire
+from postgres import WithPostgres
 from server import PROGRAM, Server, eventually, free_port, processes_with
 from work import code_of, new_workspace
 
@@ -121,8 +122,10 @@ class Runner:
 
 
 class Runs(unittest.TestCase):
+    flags: tuple[str, ...] = ()
+
     def setUp(self):
-        self.server = Server()
+        self.server = Server(*self.flags)
         self.addCleanup(self.server.stop)
         self.client = self.server.client()
         self.work = Work(self.server, new_workspace(self.client, "runs").id)
@@ -300,6 +303,10 @@ class Runs(unittest.TestCase):
         self.addCleanup(runner.stop)
         self.assertNotEqual(runner.process.wait(20), 0)
         self.assertIn("token", runner.log())
+
+
+class RunsWithPostgres(WithPostgres, Runs):
+    """The same with a database that several servers could share."""
 
 
 class Keys(unittest.TestCase):

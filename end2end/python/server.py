@@ -17,17 +17,20 @@ PROGRAM = os.environ["E2E_MEMBRANE"]
 
 
 class Server:
-    def __init__(self, *flags: str):
+    def __init__(self, *flags: str, beside: "Server | None" = None):
+        """With flags of one's own; beside a server whose database and workspaces it shares."""
         self._directory = tempfile.TemporaryDirectory(prefix="membrane-e2e-")
         self.data = Path(self._directory.name)
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
+        if beside is not None:
+            flags = (*beside._flags, *flags, "--workspace-root", str(beside.data / "workspaces"))
         self._flags = flags
         self._clients: list[Client] = []
         self.process: subprocess.Popen | None = None
         self.start()
-        self.token = self.command("token", "create", "end2end")
+        self.token = beside.token if beside else self.command("token", "create", "end2end")
 
     def start(self) -> None:
         arguments = [PROGRAM, "serve", "--data-dir", str(self.data), "--listen", self.address]
@@ -74,6 +77,7 @@ class Server:
     def command(self, *arguments: str) -> str:
         """What the program prints when it is called beside the server."""
         command = [PROGRAM, *arguments, "--data-dir", str(self.data), "--listen", self.address]
+        command += self._flags
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise AssertionError(f"{command} ended with {done.returncode}: {done.stderr}")

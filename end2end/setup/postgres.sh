@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command beside a PostgreSQL server of its own. The command finds the directory of the server's
-# socket in TEST_POSTGRES and PostgreSQL's programs on its PATH; the user is `membrane` and has no
-# password. Everything is gone afterwards.
+# socket in TEST_POSTGRES, there a program `control`, which is pg_ctl of this server, and PostgreSQL's
+# programs on its PATH; the user is `membrane` and has no password. Everything is gone afterwards.
 #
 #   end2end/setup/postgres.sh <command>...
 set -euo pipefail
@@ -12,7 +12,8 @@ programs=$(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | 
     echo 'initdb is missing: install PostgreSQL' >&2
     exit 1
 }
-PATH=$(dirname "$(realpath "$programs")"):$PATH
+programs=$(dirname "$(realpath "$programs")")
+PATH=$programs:$PATH
 
 # It refuses to run as root.
 as_somebody=()
@@ -29,13 +30,18 @@ cd "$directory"
     cat "$directory/initdb.log" >&2
     exit 1
 }
+cat >"$directory/control" <<END
+#!/bin/sh
+exec ${as_somebody[*]} $programs/pg_ctl --pgdata $directory/data --log $directory/server.log --silent --wait "\$@"
+END
+chmod +x "$directory/control"
 stop() {
-    "${as_somebody[@]}" pg_ctl --pgdata "$directory/data" --mode immediate --silent stop || true
+    "$directory/control" --mode immediate stop || true
     cd /
     rm -rf "$directory"
 }
 trap stop EXIT
-"${as_somebody[@]}" pg_ctl --pgdata "$directory/data" --log "$directory/server.log" --silent --wait \
+"$directory/control" \
     --options "-c listen_addresses='' -c unix_socket_directories='$directory' -c max_connections=500 -c fsync=off -c full_page_writes=off -c shared_buffers=64MB" \
     start
 cd "$OLDPWD"

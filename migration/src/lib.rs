@@ -12,6 +12,7 @@ mod m0005_snapshots;
 mod m0006_runs;
 mod m0007_run_usage;
 mod m0008_schedules;
+mod m0009_servers;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_runs::Migration),
             Box::new(m0007_run_usage::Migration),
             Box::new(m0008_schedules::Migration),
+            Box::new(m0009_servers::Migration),
         ]
     }
 }

@@ -1,8 +1,9 @@
 //! One server to a data directory: two would end each other's turns. The file that is locked says
-//! which master keys the server has, for whoever changes them from outside.
+//! which master keys the server has, for whoever changes them from outside. The directory also knows
+//! which server it is, among those that share a database.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _},
     os::unix::fs::FileExt as _,
     path::Path,
@@ -10,8 +11,11 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
+use crate::id::ServerId;
+
 const SERVER: &str = "server.lock";
 const ROTATION: &str = "rotation.lock";
+const IDENTITY: &str = "server.id";
 
 /// The lock of a data directory; dropping it, or dying, frees it.
 #[derive(Debug)]
@@ -52,6 +56,29 @@ impl Alone {
         let line = format!("{}\n", words.join(" "));
         self.0.set_len(0)?;
         self.0.write_all_at(line.as_bytes(), 0)
+    }
+}
+
+/// Which server a data directory belongs to; decided at its first start.
+///
+/// # Errors
+/// In words for an operator.
+pub fn identity(data_dir: &Path) -> anyhow::Result<ServerId> {
+    let path = data_dir.join(IDENTITY);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let id = text.trim().parse();
+            let id = id.with_context(|| format!("{} is no id of a server", path.display()))?;
+            Ok(ServerId(id))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = ServerId::new();
+            let half = path.with_extension("half");
+            fs::write(&half, format!("{id}\n"))?;
+            fs::rename(half, path)?;
+            Ok(id)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

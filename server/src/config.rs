@@ -233,7 +233,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The database, unless it is the embedded one.
     pub database_url: Option<String>,
-    workspace_root: Option<PathBuf>,
+    /// Where workspaces are, unless it is in the data directory.
+    pub workspace_root: Option<PathBuf>,
     master_keys_file: Option<PathBuf>,
 }
 

@@ -44,6 +44,10 @@ id!(
     TurnId
 );
 id!(
+    /// A server, as those that share a database tell each other apart.
+    ServerId
+);
+id!(
     /// An API token's row.
     ApiTokenId
 );

@@ -1,7 +1,7 @@
 //! The server put together: storage, vault, sandbox, live sessions, services, web, and the order
 //! in which they start and stop.
 
-use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs::File, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use membrane_agent::{
@@ -20,7 +20,7 @@ use tonic::{
 };
 
 use crate::{
-    alone::Alone,
+    alone::{self, Alone},
     authz::Authority,
     changes::Changes,
     clock::Clock,
@@ -29,6 +29,8 @@ use crate::{
     db::Database,
     events::{EventLog, Watchers},
     files::{Files, Notices},
+    id::{ServerId, WorkspaceId},
+    peers::{self, Peers},
     previews::Previews,
     providers::{self, Providers},
     redaction::Redactions,
@@ -102,6 +104,9 @@ pub struct App {
 pub struct Server {
     /// What its handlers share.
     pub app: App,
+    peers: Peers,
+    /// Held as long as this server uses the workspaces' directories.
+    _volume: File,
     log: JoinHandle<()>,
     log_stop: CancellationToken,
     /// Held as long as this server lives.
@@ -118,6 +123,7 @@ impl Server {
     pub async fn start(config: Config, clock: Clock, logs: Redactor) -> anyhow::Result<Self> {
         config.create_data_dir()?;
         let alone = Arc::new(Alone::lock(&config.data_dir)?);
+        let id = alone::identity(&config.data_dir)?;
         let database = Database::open(&config.database_url()).await?;
         let vault = open_vault(&config, &database, clock.clone()).await?;
         alone.tell(&vault.versions())?;
@@ -137,6 +143,7 @@ impl Server {
         let files = Files::new(places.clone(), clock.clone());
         let changes = Changes::new(database.clone(), places.clone(), clock.clone());
         let sessions = Sessions::new(sessions::Dependencies {
+            server: id,
             database: database.clone(),
             log: log.clone(),
             clock: clock.clone(),
@@ -187,9 +194,21 @@ impl Server {
             sandbox,
             sessions,
         };
-        app.tidy_up().await?;
+        let peers = Peers {
+            id,
+            database: app.database.clone(),
+            log: app.log.clone(),
+            clock: app.clock.clone(),
+            master_versions: vault.versions(),
+            sessions: app.sessions.clone(),
+            changes: app.changes.clone(),
+            runs: app.runs.clone(),
+        };
+        let volume = app.tidy_up(&peers).await?;
         Ok(Self {
             app,
+            peers,
+            _volume: volume,
             log: log_task,
             log_stop,
             alone,
@@ -201,6 +220,8 @@ impl Server {
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         Reloader {
+            id: self.peers.id,
+            database: self.app.database.clone(),
             vault: self.vault.clone(),
             alone: self.alone.clone(),
         }
@@ -225,6 +246,7 @@ impl Server {
         tokio::spawn(schedules.keep(self.app.stopping.clone()));
         let snapshots = self.app.snapshots.clone();
         tokio::spawn(snapshots.keep_tidy(self.app.stopping.clone()));
+        tokio::spawn(self.peers.clone().run(self.app.stopping.clone()));
         let notices = self.app.notices.clone();
         tokio::spawn(notices.run(self.app.stopping.clone()));
         let ended = stop.clone();
@@ -266,6 +288,7 @@ impl Server {
         self.app.sessions.stop().await;
         self.log_stop.cancel();
         self.log.await.context("the event log's writer failed")?;
+        self.peers.leave().await?;
         self.app
             .database
             .close()
@@ -289,8 +312,29 @@ async fn cut_off(stop: CancellationToken) {
 }
 
 impl App {
-    async fn tidy_up(&self) -> anyhow::Result<()> {
+    /// Tidies up what is left in the workspaces' directories, unless somebody else uses them, and
+    /// ends what was left unfinished. Answers what tells others that this server uses them.
+    async fn tidy_up(&self, peers: &Peers) -> anyhow::Result<File> {
         let known: HashSet<_> = self.database.workspace_ids().await?.into_iter().collect();
+        match self.places.lock_alone()? {
+            None => tracing::info!(
+                "another server or command uses the workspaces' directories: they are not tidied up"
+            ),
+            Some(_alone) => self.tidy_directories(known).await?,
+        }
+        let volume = self.places.announce()?;
+        self.runs.recover().await?;
+        let ended = peers.recover().await?;
+        if ended > 0 {
+            tracing::info!(
+                turns.ended = ended,
+                "ended turns that an earlier process left unfinished"
+            );
+        }
+        Ok(volume)
+    }
+
+    async fn tidy_directories(&self, known: HashSet<WorkspaceId>) -> anyhow::Result<()> {
         let swept = self
             .places
             .sweep(&known)
@@ -302,17 +346,7 @@ impl App {
             );
         }
         let files = self.files.clone();
-        tokio::task::spawn_blocking(move || files.recover(known)).await?;
-        self.changes.recover().await?;
-        self.runs.recover().await?;
-        let ended = self.sessions.recover().await?;
-        if ended > 0 {
-            tracing::info!(
-                turns.ended = ended,
-                "ended turns that an earlier process left unfinished"
-            );
-        }
-        Ok(())
+        Ok(tokio::task::spawn_blocking(move || files.recover(known)).await?)
     }
 }
 
@@ -332,6 +366,8 @@ pub async fn open_vault(
 /// Reads the master keys of a running server again.
 #[derive(Debug)]
 pub struct Reloader {
+    id: ServerId,
+    database: Database,
     vault: Vault,
     alone: Arc<Alone>,
 }
@@ -347,6 +383,10 @@ impl Reloader {
         }
         let versions = self.vault.versions();
         self.alone.tell(&versions)?;
+        let told = self
+            .database
+            .set_master_versions(self.id, peers::words(&versions));
+        told.await?;
         tracing::info!(?versions, "the master keys were read again");
         Ok(())
     }

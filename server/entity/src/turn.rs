@@ -19,6 +19,10 @@ pub struct Model {
     pub cache_read_input_tokens: i64,
     pub cost_micro_usd: Option<i64>,
     pub requests: i32,
+    /// Whose it is; none of what was there before servers had ids.
+    pub server_id: Option<Uuid>,
+    /// Whether somebody asked another server to stop it.
+    pub interrupt_requested: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

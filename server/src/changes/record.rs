@@ -97,12 +97,12 @@ impl Changes {
         Ok(recorded)
     }
 
-    /// Finishes what an earlier server began and did not finish.
+    /// Finishes what a server that is gone began and did not finish.
     ///
     /// # Errors
     /// The database's own. A workspace whose tree can't be read is left for the next start.
     pub async fn recover(&self) -> Result<(), Error> {
-        for row in self.database.open_change_sets().await? {
+        for row in self.database.orphaned_change_sets().await? {
             let recording = Recording {
                 of: Of {
                     workspace: WorkspaceId(row.workspace_id),

@@ -9,6 +9,7 @@ use crate::{
     alone::{self, Alone},
     clock::Clock,
     config::Config,
+    db::Database,
     server::open_vault,
 };
 
@@ -17,7 +18,7 @@ pub async fn list(config: &Config) -> anyhow::Result<()> {
     let vault = open_vault(config, &database, Clock::system()).await?;
     let used = database.master_versions().await?;
     let newest = database.newest_rotation().await?;
-    let running = alone::versions_of_running(&config.data_dir)?;
+    let running = versions_of_servers(config, &database).await?;
     let versions: BTreeSet<i32> = vault
         .versions()
         .into_iter()
@@ -30,10 +31,10 @@ pub async fn list(config: &Config) -> anyhow::Result<()> {
             Some(row) if row.end_time.is_none() => "encrypts; a rotation to it has not ended",
             _ => "encrypts",
         };
-        let server = match &running {
-            None => "stopped",
-            Some(has) if has.contains(&version) => "has it",
-            Some(_) => "lacks it",
+        let server = match running.as_slice() {
+            [] => "stopped",
+            all if all.iter().all(|has| has.contains(&version)) => "has it",
+            _ => "lacks it",
         };
         let count = used.get(&version).copied().unwrap_or(0);
         println!(
@@ -44,17 +45,35 @@ pub async fn list(config: &Config) -> anyhow::Result<()> {
     Ok(database.close().await?)
 }
 
+/// Which versions of the master key each running server of this database has.
+async fn versions_of_servers(
+    config: &Config,
+    database: &Database,
+) -> anyhow::Result<Vec<Vec<i32>>> {
+    let own = alone::versions_of_running(&config.data_dir)?;
+    let mut all: Vec<Vec<i32>> = own.into_iter().collect();
+    if !database.is_shared() {
+        return Ok(all);
+    }
+    let here = alone::identity(&config.data_dir)?;
+    let others = database.servers().await?.into_iter();
+    for other in others.filter(|server| server.id != here.0) {
+        let versions = other.master_versions.split(' ').map(str::parse);
+        all.push(versions.collect::<Result<_, _>>()?);
+    }
+    Ok(all)
+}
+
 pub async fn rotate(config: &Config) -> anyhow::Result<()> {
     config.create_data_dir()?;
     let _alone = Alone::lock_rotation(&config.data_dir)?;
     let database = open_database(config).await?;
     let vault = open_vault(config, &database, Clock::system()).await?;
     let version = vault.versions()[0];
-    if let Some(running) = alone::versions_of_running(&config.data_dir)?
-        && !running.contains(&version)
-    {
+    let running = versions_of_servers(config, &database).await?;
+    if !running.iter().all(|has| has.contains(&version)) {
         bail!(
-            "the running server does not have the master key of version {version}: let it read the keys again (SIGHUP when they are in a file, otherwise a restart), then rotate"
+            "a running server does not have the master key of version {version}: let it read the keys again (SIGHUP when they are in a file, otherwise a restart), then rotate"
         );
     }
     let rotated = vault.rotate().await?;

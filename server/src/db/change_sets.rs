@@ -1,12 +1,12 @@
 //! Change set rows.
 
-use membrane_entity::change_set;
+use membrane_entity::{change_set, turn};
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select,
+    QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
 
-use super::{Database, older_than};
+use super::{Database, older_than, servers};
 use crate::{
     id::{ChangeSetId, SessionId, WorkspaceId},
     page::Page,
@@ -37,13 +37,20 @@ impl Database {
         transaction.commit().await
     }
 
-    /// Change sets of turns that have not ended, or were cut off by the end of an earlier server.
+    /// Change sets of turns that were cut off by the end of their server.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn open_change_sets(&self) -> Result<Vec<change_set::Model>, DbErr> {
+    pub async fn orphaned_change_sets(&self) -> Result<Vec<change_set::Model>, DbErr> {
+        let at_work = turn::Entity::find()
+            .select_only()
+            .column(turn::Column::Id)
+            .filter(turn::Column::State.ne("ended"))
+            .filter(turn::Column::ServerId.in_subquery(servers::living()))
+            .into_query();
         change_set::Entity::find()
             .filter(change_set::Column::AfterManifest.is_null())
+            .filter(change_set::Column::TurnId.not_in_subquery(at_work))
             .all(&self.reader)
             .await
     }

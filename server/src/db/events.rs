@@ -1,15 +1,16 @@
 //! The event log's table. Sequences are given inside the writing transaction, in which a stream has
 //! one writer, so they have no gaps and need no counter in memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use membrane_entity::event;
+use membrane_entity::{event, turn};
 use membrane_proto::v1::{Event, EventPayload, event_payload::Kind};
 use prost::Message as _;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use uuid::Uuid;
 
 use super::{Database, activities, serialise};
 use crate::{
@@ -67,10 +68,8 @@ pub(crate) async fn insert(
     events: Vec<NewEvent>,
     now: Millis,
 ) -> Result<Vec<Event>, DbErr> {
-    // Sorted, so that of two who write to the same streams none waits for the other.
-    let streams: BTreeSet<String> = events.iter().map(|event| event.stream.clone()).collect();
-    let mut next = HashMap::with_capacity(streams.len());
-    for stream in streams {
+    let mut next = HashMap::new();
+    for stream in streams_of(&events) {
         serialise(transaction, &stream).await?;
         let last = last_sequence(transaction, &stream).await?;
         next.insert(stream, last + 1);
@@ -99,6 +98,32 @@ pub(crate) async fn insert(
     }
     activities::note(transaction, &numbered, now).await?;
     Ok(numbered)
+}
+
+/// The streams of events. Sorted, so that of two who write to the same ones none waits for the other.
+fn streams_of(events: &[NewEvent]) -> BTreeSet<String> {
+    events.iter().map(|event| event.stream.clone()).collect()
+}
+
+/// Which of the turns that events belong to have ended.
+async fn ended_turns(
+    transaction: &DatabaseTransaction,
+    events: &[NewEvent],
+) -> Result<HashSet<String>, DbErr> {
+    let named = events.iter().filter_map(|event| event.turn_id.parse().ok());
+    let named: BTreeSet<Uuid> = named.collect();
+    if named.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ended: Vec<Uuid> = turn::Entity::find()
+        .select_only()
+        .column(turn::Column::Id)
+        .filter(turn::Column::Id.is_in(named))
+        .filter(turn::Column::State.eq("ended"))
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    Ok(ended.into_iter().map(|id| id.to_string()).collect())
 }
 
 /// The newest events of a stream that are wanted, ascending, at most `limit`.
@@ -135,7 +160,8 @@ pub(crate) async fn latest(
 }
 
 impl Database {
-    /// Numbers and stores events in one commit.
+    /// Numbers and stores events in one commit; but for those of turns that another server has ended,
+    /// since whoever speaks in them was taken for dead.
     ///
     /// # Errors
     /// The database's own; then none of them is stored.
@@ -143,11 +169,25 @@ impl Database {
         &self,
         events: Vec<NewEvent>,
         now: Millis,
-    ) -> Result<Vec<Event>, DbErr> {
+    ) -> Result<Vec<Option<Event>>, DbErr> {
         let transaction = self.begin().await?;
-        let stored = insert(&transaction, events, now).await?;
+        if !self.is_shared() {
+            let stored = insert(&transaction, events, now).await?;
+            transaction.commit().await?;
+            return Ok(stored.into_iter().map(Some).collect());
+        }
+        for stream in streams_of(&events) {
+            serialise(&transaction, &stream).await?;
+        }
+        let ended = ended_turns(&transaction, &events).await?;
+        let is_late = |event: &NewEvent| ended.contains(&event.turn_id);
+        let late: Vec<bool> = events.iter().map(is_late).collect();
+        let timely = events.into_iter().filter(|event| !is_late(event));
+        let stored = insert(&transaction, timely.collect(), now).await?;
         transaction.commit().await?;
-        Ok(stored)
+        let mut stored = stored.into_iter();
+        let place = |late| if late { None } else { stored.next() };
+        Ok(late.into_iter().map(place).collect())
     }
 
     /// Events after a sequence, ascending, at most `limit`.

@@ -13,8 +13,8 @@ use sea_orm::{
 
 /// Transactions that write at a time.
 const WRITERS: u32 = 10;
-/// Queries that only read at a time.
-const READERS: u32 = 8;
+/// Queries that only read at a time, and one connection that listens.
+const READERS: u32 = 8 + 1;
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Nothing of ours takes longer; what does is stuck.

@@ -3,8 +3,9 @@
 use membrane_entity::{permission_request, session, turn};
 use membrane_proto::v1::{Event, Usage};
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, DbErr,
-    EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, sea_query::Expr,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, Condition, DatabaseTransaction,
+    DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    sea_query::Expr,
 };
 
 use super::{
@@ -12,13 +13,28 @@ use super::{
     events::{self, NewEvent},
     locked, requests,
     requests::RequestKey,
-    workspaces,
+    servers, workspaces,
 };
 use crate::{
     clock::Millis,
     error::Error,
-    id::{SessionId, TurnId},
+    id::{ServerId, SessionId, TurnId},
 };
+
+/// A turn to store.
+#[derive(Debug)]
+pub struct NewTurn {
+    /// Its id.
+    pub id: TurnId,
+    /// Whose it is.
+    pub session: SessionId,
+    /// Which server works on it.
+    pub server: ServerId,
+    /// What it begins with.
+    pub message: NewEvent,
+    /// The name of its session if that has none.
+    pub title: String,
+}
 
 /// What storing a message did.
 #[derive(Debug)]
@@ -37,32 +53,31 @@ impl Database {
     /// [`Error::NotFound`] for no such session.
     pub async fn create_turn(
         &self,
-        id: TurnId,
-        session_id: SessionId,
-        message: NewEvent,
-        title: String,
+        new: NewTurn,
         key: RequestKey,
         now: Millis,
     ) -> Result<Stored, Error> {
+        let NewTurn { id, session, .. } = new;
         let transaction = self.begin().await?;
         if let Some(earlier) = requests::earlier(&transaction, &key).await? {
-            return earlier_turn(&transaction, earlier, session_id).await;
+            return earlier_turn(&transaction, earlier, session).await;
         }
-        let Some(row) = locked(session::Entity::find_by_id(session_id.0))
+        let Some(row) = locked(session::Entity::find_by_id(session.0))
             .one(&transaction)
             .await?
         else {
             return Err(Error::NotFound("session"));
         };
-        refuse_busy(&transaction, session_id).await?;
-        let event = events::insert(&transaction, vec![message], now)
+        refuse_busy(&transaction, session).await?;
+        let event = events::insert(&transaction, vec![new.message], now)
             .await?
             .pop()
             .ok_or_else(|| Error::Internal("an inserted event is missing".to_owned()))?;
-        turn::Entity::insert(new_turn(id, session_id, event.sequence, now).into_active_model())
+        let turn = queued(id, session, new.server, event.sequence, now);
+        turn::Entity::insert(turn.into_active_model())
             .exec_without_returning(&transaction)
             .await?;
-        touch(&transaction, row, Some(title), now).await?;
+        touch(&transaction, row, Some(new.title), now).await?;
         requests::remember(&transaction, &key, id.0, now).await?;
         transaction.commit().await?;
         Ok(Stored::New(Box::new(event)))
@@ -71,25 +86,33 @@ impl Database {
     /// Notes that a queued turn runs.
     ///
     /// # Errors
-    /// The database's own.
+    /// [`Error::Precondition`] with TURN_ENDED when another server has ended it.
     pub async fn start_turn(
         &self,
         id: TurnId,
         started: NewEvent,
         now: Millis,
-    ) -> Result<Vec<Event>, DbErr> {
+    ) -> Result<Vec<Event>, Error> {
         let transaction = self.begin().await?;
-        turn::Entity::update_many()
+        let begun = turn::Entity::update_many()
             .col_expr(turn::Column::State, Expr::value("running"))
             .filter(turn::Column::Id.eq(id.0))
+            .filter(turn::Column::State.eq("queued"))
             .exec(&transaction)
             .await?;
+        if begun.rows_affected == 0 {
+            return Err(Error::Precondition {
+                reason: "TURN_ENDED",
+                message: "this turn has ended".to_owned(),
+            });
+        }
         let events = events::insert(&transaction, vec![started], now).await?;
         transaction.commit().await?;
         Ok(events)
     }
 
-    /// Ends a turn with its last events; pending permission requests of it expire.
+    /// Ends a turn with its last events; pending permission requests of it expire. Does nothing to one
+    /// that has ended.
     ///
     /// # Errors
     /// The database's own.
@@ -101,12 +124,20 @@ impl Database {
         now: Millis,
     ) -> Result<Vec<Event>, DbErr> {
         let transaction = self.begin().await?;
-        let Some(row) = turn::Entity::find_by_id(id.0).one(&transaction).await? else {
+        let found = turn::Entity::find_by_id(id.0).one(&transaction).await?;
+        let Some(found) = found else {
             return Ok(Vec::new());
         };
-        let session = locked(session::Entity::find_by_id(row.session_id))
+        let session = locked(session::Entity::find_by_id(found.session_id))
             .one(&transaction)
             .await?;
+        let open = locked(turn::Entity::find_by_id(id.0))
+            .filter(turn::Column::State.ne("ended"))
+            .one(&transaction)
+            .await?;
+        let Some(row) = open else {
+            return Ok(Vec::new());
+        };
         end_row(&transaction, row, usage, now).await?;
         permission_request::Entity::update_many()
             .col_expr(permission_request::Column::State, Expr::value("expired"))
@@ -122,13 +153,18 @@ impl Database {
         Ok(events)
     }
 
-    /// Turns that a stopped server left unfinished, oldest first.
+    /// Unfinished turns of servers that are gone, oldest first.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn unfinished_turns(&self) -> Result<Vec<turn::Model>, DbErr> {
+    pub async fn orphaned_turns(&self) -> Result<Vec<turn::Model>, DbErr> {
+        let server = turn::Column::ServerId;
+        let is_nobodys = Condition::any()
+            .add(server.is_null())
+            .add(server.not_in_subquery(servers::living()));
         turn::Entity::find()
             .filter(turn::Column::State.ne("ended"))
+            .filter(is_nobodys)
             .order_by_asc(turn::Column::CreateTime)
             .all(&self.reader)
             .await
@@ -168,7 +204,13 @@ async fn refuse_busy(
     })
 }
 
-fn new_turn(id: TurnId, session_id: SessionId, message_sequence: i64, now: Millis) -> turn::Model {
+fn queued(
+    id: TurnId,
+    session_id: SessionId,
+    server: ServerId,
+    message_sequence: i64,
+    now: Millis,
+) -> turn::Model {
     turn::Model {
         id: id.0,
         session_id: session_id.0,
@@ -182,6 +224,8 @@ fn new_turn(id: TurnId, session_id: SessionId, message_sequence: i64, now: Milli
         cache_read_input_tokens: 0,
         cost_micro_usd: None,
         requests: 0,
+        server_id: Some(server.0),
+        interrupt_requested: false,
     }
 }
 

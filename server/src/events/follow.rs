@@ -106,7 +106,7 @@ impl Follower {
     async fn stay_live(
         &mut self,
         mut live: broadcast::Receiver<Arc<Live>>,
-        closed: HashSet<(String, i32)>,
+        mut closed: HashSet<(String, i32)>,
     ) -> Left {
         loop {
             let sent = match live.recv().await {
@@ -120,6 +120,7 @@ impl Follower {
                         Ok(())
                     }
                     Live::Delta(delta) => self.send(Kind::Delta(delta.clone())).await,
+                    Live::Elsewhere => self.replay(&mut closed).await,
                     Live::End(reason) => return Left::Stop(Stop::End(*reason)),
                 },
                 Err(broadcast::error::RecvError::Closed) => {

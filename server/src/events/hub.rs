@@ -12,6 +12,8 @@ use membrane_agent::host;
 use membrane_proto::v1::{BlockKind, Delta, EndReason, Event, event_payload::Kind};
 use tokio::sync::broadcast;
 
+use crate::signals::Signals;
+
 /// How many live messages a subscriber may be behind before it is sent to the database.
 const RING: usize = 1_024;
 
@@ -22,6 +24,8 @@ pub enum Live {
     Event(Event),
     /// Text being generated.
     Delta(Delta),
+    /// Another server has stored something.
+    Elsewhere,
     /// There will be no more.
     End(EndReason),
 }
@@ -37,9 +41,39 @@ struct Channel {
 #[derive(Debug, Clone, Default)]
 pub struct Hub {
     channels: Arc<Mutex<HashMap<String, Channel>>>,
+    signals: Signals,
 }
 
 impl Hub {
+    /// A hub that also says to these signals what is new.
+    #[must_use]
+    pub fn new(signals: Signals) -> Self {
+        Self {
+            channels: Arc::default(),
+            signals,
+        }
+    }
+
+    /// What other servers are told.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Tells who listens to a stream that another server has stored something in it.
+    pub fn wake(&self, stream: &str) {
+        if let Some(channel) = self.lock().get(stream) {
+            channel.send(Live::Elsewhere);
+        }
+    }
+
+    /// Tells everybody who listens that another server may have stored something.
+    pub fn wake_all(&self) {
+        for channel in self.lock().values() {
+            channel.send(Live::Elsewhere);
+        }
+    }
+
     /// Listens to a stream: everything from now on, and the open blocks as they are now.
     #[must_use]
     pub fn subscribe(&self, stream: &str) -> (broadcast::Receiver<Arc<Live>>, Vec<Delta>) {
@@ -61,6 +95,8 @@ impl Hub {
 
     /// Tells of stored events.
     pub fn publish(&self, events: Vec<Event>) {
+        let streams = events.iter().map(|event| event.stream.as_str());
+        self.signals.streams(streams);
         let mut channels = self.lock();
         for event in events {
             let Some(channel) = channels.get_mut(&event.stream) else {

@@ -10,6 +10,7 @@ use super::hub::Hub;
 use crate::{
     clock::Clock,
     db::{Database, NewEvent},
+    signals::Signals,
 };
 
 /// Appends that may wait for the writer; more make their senders wait.
@@ -48,7 +49,10 @@ impl EventLog {
     #[must_use]
     pub fn new(database: Database, clock: Clock) -> (Self, LogService) {
         let (appends, waiting) = mpsc::channel(WAITING);
-        let hub = Hub::default();
+        let hub = Hub::new(match database.is_shared() {
+            true => Signals::sent(),
+            false => Signals::default(),
+        });
         let service = LogService {
             appends: waiting,
             hub: hub.clone(),
@@ -119,8 +123,12 @@ impl LogService {
             .unzip();
         match self.database.append_events(events, self.clock.now()).await {
             Ok(stored) => {
-                self.hub.publish(stored);
-                for done in waiting {
+                let waiting = waiting.into_iter().zip(&stored);
+                let told: Vec<_> = waiting
+                    .filter_map(|(done, event)| event.is_some().then_some(done))
+                    .collect();
+                self.hub.publish(stored.into_iter().flatten().collect());
+                for done in told {
                     // An error means that the engine stopped waiting; the event is stored anyway.
                     let _ = done.send(());
                 }

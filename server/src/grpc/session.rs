@@ -241,7 +241,7 @@ impl Service {
                 &request.session_id,
             )
             .await?;
-        self.0.sessions.interrupt(id).await;
+        self.0.sessions.interrupt(id).await?;
         self.0.database.delete_session(id).await?;
         self.0.sessions.forget(id).await;
         Ok(proto::DeleteSessionResponse {})
@@ -293,7 +293,7 @@ impl Service {
             )
             .await?;
         Ok(proto::InterruptSessionResponse {
-            interrupted: self.0.sessions.interrupt(id).await,
+            interrupted: self.0.sessions.interrupt(id).await?,
         })
     }
 

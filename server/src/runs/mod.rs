@@ -436,6 +436,24 @@ impl Runs {
         Ok(self.dependencies.database.revive_leases(now).await?)
     }
 
+    /// Lets those look who wait for a run: another server may have queued one.
+    pub fn ring(&self) {
+        self.queued.notify_waiters();
+    }
+
+    /// Looks at a run that another server has changed: what asked the model for it ends with its
+    /// attempt.
+    pub async fn heed_change(&self, run: RunId) {
+        if !self.brokers.has(run) {
+            return;
+        }
+        match self.dependencies.database.run(run).await {
+            Ok(Some(row)) if row.lease_digest.is_some() => {}
+            Ok(_) => self.brokers.close(run),
+            Err(error) => Error::from(error).log(),
+        }
+    }
+
     /// Tells of a change that is stored.
     pub(crate) fn publish(&self, changed: Changed) -> run::Model {
         self.dependencies.log.publish(changed.events);
@@ -443,7 +461,8 @@ impl Runs {
             self.brokers.close(RunId(changed.run.id));
         }
         if changed.run.state == word(RunState::Queued) {
-            self.queued.notify_waiters();
+            self.ring();
+            self.dependencies.log.hub.signals().queued();
         }
         changed.run
     }

@@ -54,6 +54,11 @@ impl Brokers {
         broker
     }
 
+    /// Whether there is one of this run.
+    pub(super) fn has(&self, run: RunId) -> bool {
+        self.open().contains_key(&run)
+    }
+
     /// Ends the requests of a run that nobody works on any more.
     pub(super) fn close(&self, run: RunId) {
         if let Some(open) = self.open().remove(&run) {

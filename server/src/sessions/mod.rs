@@ -27,11 +27,11 @@ use crate::{
     authz::Principal,
     changes::Changes,
     clock::Clock,
-    db::{Database, NewEvent, RequestKey, Stored},
+    db::{Database, NewEvent, NewTurn, RequestKey, Stored},
     error::Error,
     events::EventLog,
     files::Files,
-    id::{PermissionRequestId, SessionId, TurnId, WorkspaceId},
+    id::{PermissionRequestId, ServerId, SessionId, TurnId, WorkspaceId},
     providers::Providers,
     redaction::{Redaction, Redactions},
     settings::{Permissions, Settings},
@@ -39,6 +39,7 @@ use crate::{
 };
 
 mod attachments;
+mod elsewhere;
 mod host;
 mod lane;
 mod turns;
@@ -62,6 +63,8 @@ pub struct Said {
 /// What live sessions need.
 #[derive(Debug, Clone)]
 pub struct Dependencies {
+    /// Which server this is.
+    pub server: ServerId,
     /// What is stored.
     pub database: Database,
     /// Where turns tell what they do.
@@ -120,21 +123,21 @@ impl Sessions {
     #[must_use]
     pub fn new(dependencies: Dependencies) -> Self {
         Self {
+            lanes: Lanes::new(dependencies.database.clone(), dependencies.server),
             dependencies: Arc::new(dependencies),
             state: Arc::default(),
-            lanes: Lanes::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
     }
 
-    /// Ends the turns that a stopped server left unfinished, so that their sessions read well and
+    /// Ends the turns that a server that is gone left unfinished, so that their sessions read well and
     /// can go on. To be called before the first message is accepted.
     ///
     /// # Errors
     /// The database's own.
     pub async fn recover(&self) -> Result<usize, Error> {
-        let unfinished = self.dependencies.database.unfinished_turns().await?;
+        let unfinished = self.dependencies.database.orphaned_turns().await?;
         let count = unfinished.len();
         for row in unfinished {
             self.abandon(row).await?;
@@ -163,10 +166,12 @@ impl Sessions {
             .map(|kind| NewEvent::of_turn(session, turn, kind))
             .collect();
         let now = self.dependencies.clock.now();
-        self.dependencies
+        let ended = self
+            .dependencies
             .database
             .end_turn(turn, &usage, last, now)
             .await?;
+        self.dependencies.log.publish(ended);
         Ok(())
     }
 
@@ -282,11 +287,15 @@ impl Sessions {
         let message = redaction.redactor().mask_kind(message);
         let event = NewEvent::of_turn(session, turn, message);
         let now = self.dependencies.clock.now();
-        let stored = self
-            .dependencies
-            .database
-            .create_turn(turn, session, event, title, key, now)
-            .await?;
+        let new = NewTurn {
+            id: turn,
+            session,
+            server: self.dependencies.server,
+            message: event,
+            title,
+        };
+        let database = &self.dependencies.database;
+        let stored = database.create_turn(new, key, now).await?;
         match stored {
             Stored::Earlier(turn, sequence) => Ok((turn, sequence)),
             Stored::New(event) => {
@@ -337,7 +346,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Precondition`] with TURN_RUNNING.
     pub async fn alone_in(&self, workspace: WorkspaceId) -> Result<Alone, Error> {
-        let alone = self.lanes.alone(workspace).await;
+        let alone = self.lanes.alone(workspace).await?;
         alone.ok_or_else(|| Error::Precondition {
             reason: "TURN_RUNNING",
             message: "an agent works in this workspace; wait for its turn or interrupt it"
@@ -346,23 +355,31 @@ impl Sessions {
     }
 
     /// Stops a session's turn and waits until it has ended. Answers whether there was one.
-    pub async fn interrupt(&self, session: SessionId) -> bool {
-        let ended = {
-            let state = self.state();
-            let Some(live) = state.live.get(&session) else {
-                return false;
-            };
-            live.cancel.cancel();
-            live.ended.clone()
+    ///
+    /// # Errors
+    /// The database's own; [`Error::Unavailable`] when another server does not stop it.
+    pub async fn interrupt(&self, session: SessionId) -> Result<bool, Error> {
+        let Some(ended) = self.cancel_live(session) else {
+            return self.interrupt_elsewhere(session).await;
         };
         wait_for_end(ended).await;
-        true
+        Ok(true)
+    }
+
+    /// Stops a turn of this server; answers what becomes true when it has ended.
+    fn cancel_live(&self, session: SessionId) -> Option<watch::Receiver<bool>> {
+        let state = self.state();
+        let live = state.live.get(&session)?;
+        live.cancel.cancel();
+        Some(live.ended.clone())
     }
 
     /// Stops a session's turn, forgets the session, and ends its stream. Its row is already gone,
     /// or about to go.
     pub async fn forget(&self, session: SessionId) {
-        self.interrupt(session).await;
+        if let Some(ended) = self.cancel_live(session) {
+            wait_for_end(ended).await;
+        }
         self.state().toolboxes.remove(&session);
         self.dependencies
             .log
@@ -411,15 +428,7 @@ impl Sessions {
             .resolve_permission_request(id, state, principal.user_id, event, now)
             .await?;
         self.dependencies.log.publish(stored);
-        let waiting = self
-            .state()
-            .live
-            .get_mut(&session)
-            .and_then(|live| live.answers.remove(&id));
-        if let Some(waiting) = waiting {
-            // An error means that the turn ended at this very moment.
-            let _ = waiting.send(answer);
-        }
+        self.hand_on(session, id, answer);
         Ok(())
     }
 

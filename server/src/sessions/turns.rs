@@ -81,7 +81,7 @@ impl Run {
             self.append(Kind::TurnQueued(TurnQueued { ahead })).await?;
         }
         let _working = tokio::select! {
-            working = spot.enter() => working,
+            working = spot.enter() => working?,
             () = self.cancel.cancelled() => return Ok(self.stopped().into()),
         };
         self.tell_start().await?;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
@@ -38,8 +38,8 @@ impl Places {
         })
     }
 
-    /// Says that a workspace is being made outside the server: as long as the answer lives, no
-    /// starting server takes its directory for one that nobody owns.
+    /// Says that somebody uses the directories: as long as the answer lives, no starting server takes
+    /// what is being made there for something that nobody owns.
     ///
     /// # Errors
     /// The file system's own.
@@ -47,6 +47,19 @@ impl Places {
         let file = self.announcements()?;
         file.lock_shared()?;
         Ok(file)
+    }
+
+    /// Keeps everybody else from beginning to use the directories; `None` while anybody does.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn lock_alone(&self) -> io::Result<Option<File>> {
+        let file = self.announcements()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     fn announcements(&self) -> io::Result<File> {
@@ -107,19 +120,12 @@ impl Places {
     }
 
     /// Removes what no row owns: half-made and half-deleted workspaces, and old uploads. Answers
-    /// how many it removed. What is not named like a workspace is left alone, and everything is
-    /// while somebody else is making one.
+    /// how many it removed. What is not named like a workspace is left alone. To be called by who is
+    /// alone here.
     ///
     /// # Errors
     /// The file system's own.
     pub fn sweep(&self, known: &HashSet<WorkspaceId>) -> io::Result<usize> {
-        let announcements = self.announcements()?;
-        if announcements.try_lock().is_err() {
-            tracing::info!(
-                "a workspace is being imported; directories are swept at the next start"
-            );
-            return Ok(0);
-        }
         let mut removed = 0;
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
@@ -201,7 +207,7 @@ impl Places {
 
 /// Where uploads wait: not a UUID, so never taken for a workspace.
 const UPLOADS: &str = ".uploads";
-/// Locked, shared, by whoever makes a workspace outside the server.
+/// Locked, shared, by whoever uses the directories: servers, and commands that make a workspace.
 const ANNOUNCED: &str = ".importing";
 
 /// A temporary file.

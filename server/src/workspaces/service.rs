@@ -135,7 +135,7 @@ impl App {
         }
         let sessions = self.database.session_ids(id).await?;
         for session in &sessions {
-            self.sessions.interrupt(*session).await;
+            self.sessions.interrupt(*session).await?;
         }
         self.database.delete_workspace(id, read_version).await?;
         self.files.forget(id);

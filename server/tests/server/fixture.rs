@@ -242,6 +242,14 @@ impl Caller {
         }
     }
 
+    /// The same caller, at another server of the same database.
+    pub fn at(&self, server: &TestServer) -> Self {
+        Self {
+            channel: server.channel.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Somebody with this authorization header, or none.
     pub fn stranger(channel: &Channel, authorization: Option<&str>) -> Self {
         Self::new(

@@ -113,13 +113,14 @@ async fn a_directory_belongs_to_one_server() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_is_being_imported_is_not_swept() {
+async fn nobody_sweeps_where_a_workspace_is_being_imported() {
     let directory = tempfile::tempdir().expect("a directory");
     let places = Places::open(&directory.path().join("workspaces")).expect("opened");
     let id = WorkspaceId::new();
     places.create(id).expect("made");
     let announced = places.announce().expect("announced");
-    assert_eq!(places.sweep(&HashSet::new()).expect("left alone"), 0);
+    assert!(places.lock_alone().expect("an answer").is_none());
     drop(announced);
+    let _alone = places.lock_alone().expect("an answer").expect("alone");
     assert_eq!(places.sweep(&HashSet::new()).expect("swept"), 1);
 }

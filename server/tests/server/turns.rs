@@ -7,7 +7,7 @@ use tonic::Code;
 
 use crate::fixture::{Caller, TestServer, reason};
 
-fn result_of(events: &[proto::Event]) -> Vec<(String, bool)> {
+pub fn result_of(events: &[proto::Event]) -> Vec<(String, bool)> {
     let results =
         events
             .iter()

@@ -177,7 +177,8 @@ async fn a_slow_reader_is_told_and_catches_up() {
             .append_events(events, 0)
             .await
             .expect("stored");
-        server.app.log.publish(stored);
+        let stored = stored.into_iter().flatten();
+        server.app.log.publish(stored.collect());
     }
     let (mut seen, mut lagged) = (0, false);
     while seen < EVENTS {

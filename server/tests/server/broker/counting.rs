@@ -5,8 +5,8 @@ use membrane_agent::meter::Limits;
 use membrane_proto::v1::{self as proto, LimitKind, event_payload::Kind};
 use membrane_scripted::{Scenario, Step, TokenUsage, When};
 use membrane_server::{
-    db::{NewEvent, RequestKey},
-    id::{SessionId, TurnId},
+    db::{NewEvent, NewTurn, RequestKey},
+    id::{ServerId, SessionId, TurnId},
 };
 
 use super::{Stand, error, hello, streamed};
@@ -134,8 +134,14 @@ async fn a_turn_that_a_crash_left_open_keeps_what_it_had_used() {
     let message = Kind::UserMessage(proto::UserMessage::default());
     let message = NewEvent::of_turn(session, turn, message);
     let database = &server.app.database;
-    let title = "a turn".to_owned();
-    let created = database.create_turn(turn, session, message, title, key, 1);
+    let new = NewTurn {
+        id: turn,
+        session,
+        server: ServerId::new(),
+        message,
+        title: "a turn".to_owned(),
+    };
+    let created = database.create_turn(new, key, 1);
     created.await.expect("a turn");
     let usage = |input_tokens| proto::Usage {
         input_tokens,

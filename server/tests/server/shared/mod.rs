@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 use crate::{fixture::TestServer, runs::Desk, storage};
 
+mod together;
+
 fn event(stream: &str, text: String) -> NewEvent {
     NewEvent {
         stream: stream.to_owned(),
