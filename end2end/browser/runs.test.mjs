@@ -101,6 +101,32 @@ test('a run that works is cancelled', async () => {
   await view.close();
 });
 
+test('a run is run again, on the same files or on those that are there now', async () => {
+  const workspace = await furnished('Again');
+  const id = await queue(workspace, { prompt: 'Try this.' });
+  const lease = await claim();
+  await runner.rpc('RunService/FinishRun', { lease, outcome: 'RUN_OUTCOME_FAILED', message: 'No luck.' });
+  const view = await openPage(browser, server);
+  const { page } = view;
+  const first = `${server.url}/workspaces/${workspace}/runs/${id}`;
+  await view.open(first);
+  await page.getByText('No luck.').waitFor();
+  await page.getByRole('button', { name: 'On the same files' }).click();
+  await page.waitForURL((url) => url.href !== first);
+  await page.locator('.run-head').getByText('Queued').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Run again' }).count(), 0);
+  await page.getByRole('link', { name: 'an earlier run' }).click();
+  await page.waitForURL(first);
+  await page.getByRole('button', { name: 'Run again' }).click();
+  await page.waitForURL((url) => url.href !== first);
+  await page.locator('.run-head').getByText('Queued').waitFor();
+  const { runs } = await server.rpc('RunService/ListRuns', { workspaceId: workspace });
+  assert.deepEqual(runs.map((run) => run.retryOfRunId), [id, id, '']);
+  const bases = runs.map((run) => run.spec.baseSnapshotId);
+  assert.equal(bases[1], bases[2]);
+  await view.close();
+});
+
 test('a conflict is named, a side is chosen, and the result is applied', async () => {
   const workspace = await furnished('Conflicts');
   await write(server, workspace, 'mine.md', 'old\n');

@@ -45,12 +45,15 @@ class Postgres:
 
 
 class WithPostgres:
-    """Makes a test case whose servers have `flags` use a database in PostgreSQL."""
+    """Makes each test of a case whose servers have `flags` use a new database in PostgreSQL."""
 
     @classmethod
     def setUpClass(cls):
         cls.postgres = Postgres()
-        cls.flags = tuple(cls.postgres.flags())
+
+    def setUp(self):
+        self.flags = tuple(self.postgres.flags())
+        super().setUp()
 
     @classmethod
     def tearDownClass(cls):

@@ -417,6 +417,61 @@ class Apart(unittest.TestCase):
             answer.exception.close()
 
 
+class Called(unittest.TestCase):
+    """A runner that is there, and claims nothing unless the server calls it."""
+
+    TOKEN = "only the server calls with this"
+
+    def setUp(self):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/invoke"
+        with tempfile.NamedTemporaryFile("w", delete=False) as file:
+            file.write(self.TOKEN)
+        self.addCleanup(os.unlink, file.name)
+        token = ("--runner-invoke-token-file", file.name)
+        self.server = Server("--runner-dispatch-url", self.url, *token)
+        self.addCleanup(self.server.stop)
+        client = self.server.client()
+        self.work = Work(self.server, new_workspace(client, "called").id)
+        request = wire.run.CreateRunnerTokenRequest(name="runner")
+        self.runner_token = client.runs.CreateRunnerToken(request, timeout=20).secret
+        called = ["--invoke-listen", f"127.0.0.1:{self.port}", "--invoke-token-file", file.name]
+        self.runner = Runner(self.server, self.runner_token, *called)
+        self.addCleanup(self.runner.stop)
+
+    def test_it_works_when_it_is_called_and_one_token_is_not_the_other(self):
+        eventually("it listens", lambda: self.call("GET", "/health") == 200)
+        # Called by nobody, it claims nothing.
+        run = self.work.queue("!bash echo called > made")
+        self.work.applied(run)
+        self.assertEqual(self.work.read("made"), "called\n")
+        runs = [self.work.queue(f"!bash echo {number} > made-{number}") for number in range(3)]
+        for run in runs:
+            self.assertEqual(self.work.ended(run).state, wire.event.RUN_STATE_SUCCEEDED)
+        self.assertEqual(self.call("POST", "/invoke"), 401)
+        self.assertEqual(self.call("POST", "/invoke", self.runner_token), 401)
+        self.assertEqual(self.call("POST", "/invoke", self.TOKEN), 204)
+        self.assertEqual(self.call("GET", "/invoke", self.TOKEN), 405)
+        self.assertEqual(self.call("POST", "/", self.TOKEN), 404)
+        pretender = self.server.client(self.TOKEN)
+        claim = lambda: pretender.runs.ClaimRun(  # noqa: E731
+            wire.run.ClaimRunRequest(runner_name="pretender"), timeout=20
+        )
+        self.assertEqual(code_of(claim), grpc.StatusCode.UNAUTHENTICATED)
+
+    def call(self, method: str, path: str, token: str = "") -> int:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        if token:
+            request.add_header("authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+        except OSError:
+            return 0
+
+
 class Embedded(unittest.TestCase):
     """The runner that a server starts for itself."""
 

@@ -82,9 +82,8 @@ class Shared(unittest.TestCase):
         eventually("its processes are gone", lambda: not processes_with(marker), seconds=15)
         self.assertEqual(history(self.there, session), before)
         # It is one of them again.
-        self.assertEqual(
-            outcome(turn(self.here, session, "!say back")), wire.event.TURN_OUTCOME_COMPLETED
-        )
+        again = lambda: self._try_again(session)  # noqa: E731
+        self.assertEqual(eventually("it is back", again), wire.event.TURN_OUTCOME_COMPLETED)
         self._is_contiguous(history(self.there, session))
 
     def test_a_server_that_is_told_to_stop_leaves_nothing_to_wait_for(self):
@@ -134,6 +133,26 @@ class Shared(unittest.TestCase):
                 break
         self.assertEqual(set(acknowledged) - there, set())
         self.assertGreater(len(acknowledged), 10)
+
+    def test_a_session_goes_on_after_the_database_was_away_for_long(self):
+        session, marker = self._busy()
+        self.postgres.control("--mode", "immediate", "stop")
+        try:
+            # Its server takes itself for dead, and can't even say so.
+            eventually("the turn is stopped", lambda: not processes_with(marker))
+        finally:
+            self.postgres.control("start")
+        again = lambda: self._try_again(session)  # noqa: E731
+        self.assertEqual(eventually("the session goes on", again), wire.event.TURN_OUTCOME_COMPLETED)
+        self._is_contiguous(history(self.there, session))
+
+    def _try_again(self, session: str):
+        try:
+            return outcome(turn(self.here, session, "!say on"))
+        except grpc.RpcError as error:
+            legal = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.FAILED_PRECONDITION}
+            self.assertIn(error.code(), legal, error.details())
+            return None
 
     def _make_session(self):
         return self._try(lambda: new_session(self.here, self.workspace))

@@ -30,6 +30,14 @@ cd "$directory"
     cat "$directory/initdb.log" >&2
     exit 1
 }
+cat >>"$directory/data/postgresql.conf" <<END
+listen_addresses = ''
+unix_socket_directories = '$directory'
+max_connections = 500
+shared_buffers = 64MB
+fsync = off
+full_page_writes = off
+END
 cat >"$directory/control" <<END
 #!/bin/sh
 exec ${as_somebody[*]} $programs/pg_ctl --pgdata $directory/data --log $directory/server.log --silent --wait "\$@"
@@ -41,8 +49,6 @@ stop() {
     rm -rf "$directory"
 }
 trap stop EXIT
-"$directory/control" \
-    --options "-c listen_addresses='' -c unix_socket_directories='$directory' -c max_connections=500 -c fsync=off -c full_page_writes=off -c shared_buffers=64MB" \
-    start
+"$directory/control" start
 cd "$OLDPWD"
 TEST_POSTGRES=$directory "$@"

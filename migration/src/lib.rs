@@ -13,6 +13,7 @@ mod m0006_runs;
 mod m0007_run_usage;
 mod m0008_schedules;
 mod m0009_servers;
+mod m0010_repeating;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_run_usage::Migration),
             Box::new(m0008_schedules::Migration),
             Box::new(m0009_servers::Migration),
+            Box::new(m0010_repeating::Migration),
         ]
     }
 }

@@ -46,6 +46,7 @@ fn holds() -> TableCreateStatement {
         .table("workspace_holds")
         .col(uuid("workspace_id").primary_key())
         .col(uuid("server_id"))
+        .col(boolean("wanted").default(false))
         .foreign_key(&mut cascade("workspace_id", "workspaces"))
         .foreign_key(&mut cascade("server_id", "servers"))
         .to_owned()

@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     ffi::OsString,
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,12 +16,13 @@ use membrane_agent::{
     egress::{AllowRule, BadAllowRule},
     sandbox::{SandboxConfig, SandboxOptions},
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use url::Url;
 
-/// The variable that is no flag: what is secret stands on no command line.
+/// The variables that are no flags: what is secret stands on no command line.
 const TOKEN: &str = "MEMBRANE_RUNNER_TOKEN";
+const INVOKE_TOKEN: &str = "MEMBRANE_RUNNER_INVOKE_TOKEN";
 /// Runs at work at the same time, at most.
 const MAX_CAPACITY: u32 = 64;
 /// A lease is lost after thirty seconds.
@@ -38,6 +40,12 @@ pub enum ConfigError {
     /// There is no token.
     #[error("no token: set MEMBRANE_RUNNER_TOKEN or --token-file")]
     NoToken,
+    /// It is to be called, and nothing says by whom.
+    #[error("no invoke token: set MEMBRANE_RUNNER_INVOKE_TOKEN or --invoke-token-file")]
+    NoInvokeToken,
+    /// Who knows one of the tokens must not know the other.
+    #[error("the invoke token must be another one than the runner token")]
+    SameToken,
     /// A file can't be read.
     #[error("cannot read {0}")]
     File(PathBuf, #[source] io::Error),
@@ -69,6 +77,16 @@ pub struct Given {
     /// File with the runner token, instead of MEMBRANE_RUNNER_TOKEN.
     #[arg(long, env = "MEMBRANE_RUNNER_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+
+    /// Address on which the server calls this runner (POST /invoke). Then it claims nothing unless it
+    /// is called. Default: none, it claims all the time.
+    #[arg(long, env = "MEMBRANE_RUNNER_INVOKE_LISTEN", value_name = "ADDRESS")]
+    pub invoke_listen: Option<SocketAddr>,
+
+    /// File with the token that the server shows when it calls, instead of
+    /// MEMBRANE_RUNNER_INVOKE_TOKEN.
+    #[arg(long, env = "MEMBRANE_RUNNER_INVOKE_TOKEN_FILE", value_name = "FILE")]
+    pub invoke_token_file: Option<PathBuf>,
 
     /// What this runner calls itself. Default: the machine's name.
     #[arg(long, env = "MEMBRANE_RUNNER_NAME", value_name = "NAME")]
@@ -124,6 +142,15 @@ pub struct Given {
     pub sandbox: SandboxOptions,
 }
 
+/// How the server calls a runner.
+#[derive(Debug)]
+pub struct Invocation {
+    /// Where.
+    pub listen: SocketAddr,
+    /// What it shows.
+    pub token: SecretString,
+}
+
 /// The effective configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -131,6 +158,8 @@ pub struct Config {
     pub server: Url,
     /// What proves that this is a runner.
     pub token: SecretString,
+    /// Where the server calls it, if it does.
+    pub invocation: Option<Invocation>,
     /// What this runner calls itself.
     pub name: String,
     /// What it has.
@@ -155,7 +184,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(given: Given, command: &Command) -> Result<Self, ConfigError> {
-        if let Some(name) = unknown_variable(command, variables(), TOKEN) {
+        if let Some(name) = unknown_variable(command, variables(), &[TOKEN, INVOKE_TOKEN]) {
             return Err(ConfigError::UnknownVariable(name));
         }
         let work_dir = given
@@ -165,9 +194,12 @@ impl Config {
         let work_dir =
             std::path::absolute(&work_dir).map_err(|error| ConfigError::File(work_dir, error))?;
         let heartbeat = Duration::from_millis(given.heartbeat_ms);
+        let token = secret(TOKEN, given.token_file.as_deref())?.ok_or(ConfigError::NoToken)?;
+        let invoke_token = secret(INVOKE_TOKEN, given.invoke_token_file.as_deref())?;
         Ok(Self {
             server: origin(given.server_url)?,
-            token: token(given.token_file.as_deref())?,
+            invocation: invocation(given.invoke_listen, invoke_token, &token)?,
+            token,
             name: given.name.unwrap_or_else(machine_name),
             labels: labels(given.labels.as_deref().unwrap_or_default())?,
             capacity: given.capacity.clamp(1, MAX_CAPACITY) as usize,
@@ -196,20 +228,33 @@ fn origin(url: Url) -> Result<Url, ConfigError> {
     is_origin.then_some(url).ok_or(ConfigError::ServerUrl)
 }
 
-fn token(file: Option<&Path>) -> Result<SecretString, ConfigError> {
+/// A secret from its file, or else from the variable.
+fn secret(name: &str, file: Option<&Path>) -> Result<Option<SecretString>, ConfigError> {
     let given = match file {
         Some(path) => fs::read_to_string(path)
             .map_err(|error| ConfigError::File(path.to_owned(), error))?
             .trim()
             .to_owned(),
-        None => variable(TOKEN)
+        None => variable(name)
             .and_then(|token| token.into_string().ok())
             .unwrap_or_default(),
     };
-    if given.is_empty() {
-        return Err(ConfigError::NoToken);
+    Ok((!given.is_empty()).then(|| given.into()))
+}
+
+fn invocation(
+    listen: Option<SocketAddr>,
+    token: Option<SecretString>,
+    runner_token: &SecretString,
+) -> Result<Option<Invocation>, ConfigError> {
+    let Some(listen) = listen else {
+        return Ok(None);
+    };
+    let token = token.ok_or(ConfigError::NoInvokeToken)?;
+    if token.expose_secret() == runner_token.expose_secret() {
+        return Err(ConfigError::SameToken);
     }
-    Ok(given.into())
+    Ok(Some(Invocation { listen, token }))
 }
 
 fn labels(list: &str) -> Result<HashMap<String, String>, ConfigError> {
@@ -274,6 +319,18 @@ mod tests {
         for text in ["gpu", "=x", "a=b,c"] {
             assert!(labels(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn who_calls_shows_a_token_of_its_own() {
+        let listen = "127.0.0.1:0".parse().ok();
+        let runner: SecretString = "runner".to_owned().into();
+        let same = invocation(listen, Some(runner.clone()), &runner);
+        assert!(matches!(same, Err(ConfigError::SameToken)));
+        let none = invocation(listen, None, &runner);
+        assert!(matches!(none, Err(ConfigError::NoInvokeToken)));
+        let polls = invocation(None, None, &runner);
+        assert!(matches!(polls, Ok(None)));
     }
 
     #[test]

@@ -8,12 +8,19 @@ use membrane_agent::{
     sandbox::{Sandbox, SandboxState},
 };
 use membrane_proto::v1::ClaimRunResponse;
-use tokio::{sync::Semaphore, time::sleep};
+use secrecy::SecretString;
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+    time::sleep,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::Config,
+    config::{Config, Invocation},
     control::{Control, Failure},
+    invoke::{self, Invoked},
     job::{self, Context},
     place::WorkDir,
 };
@@ -45,6 +52,10 @@ pub async fn run(
     let control = Control::new(&config.server, &config.token)?;
     let guard =
         EgressGuard::new(config.egress_allow_private.clone()).deny_own(egress::own_addresses());
+    let called = match &config.invocation {
+        None => None,
+        Some(invocation) => Some(listen(invocation).await?),
+    };
     tracing::info!(
         runner.name = config.name,
         runner.capacity = config.capacity,
@@ -68,9 +79,19 @@ pub async fn run(
     for job in left_over {
         pool.tasks.spawn(job::settle(pool.context.clone(), job));
     }
-    pool.claim_until(&drain).await
+    pool.claim_until(&drain, called).await
 }
 
+async fn listen(invocation: &Invocation) -> anyhow::Result<(TcpListener, SecretString)> {
+    let address = invocation.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "waiting to be called");
+    Ok((listener, invocation.token.clone()))
+}
+
+#[derive(Clone)]
 struct Pool {
     context: Arc<Context>,
     room: Arc<Semaphore>,
@@ -78,9 +99,25 @@ struct Pool {
 }
 
 impl Pool {
-    async fn claim_until(self, drain: &CancellationToken) -> anyhow::Result<()> {
+    async fn claim_until(
+        self,
+        drain: &CancellationToken,
+        called: Option<(TcpListener, SecretString)>,
+    ) -> anyhow::Result<()> {
+        let claiming = async {
+            let Some((listener, token)) = called else {
+                return self.claim_for_ever().await;
+            };
+            let pool = self.clone();
+            let work = move || {
+                let pool = pool.clone();
+                async move { pool.claim_what_there_is().await }
+            };
+            invoke::serve(listener, token, work).await;
+            Ok(())
+        };
         let claimed = tokio::select! {
-            claimed = self.claim_for_ever() => claimed,
+            claimed = claiming => claimed,
             () = drain.cancelled() => Ok(()),
             () = self.context.stop.cancelled() => Ok(()),
         };
@@ -97,26 +134,48 @@ impl Pool {
                 pending::<()>().await;
                 continue;
             };
-            let Some(claimed) = self.claim().await? else {
-                continue;
-            };
-            let context = self.context.clone();
-            self.tasks.spawn(async move {
-                job::attempt(context, claimed).await;
-                drop(place);
-            });
+            if let Some(claimed) = self.claim_and_wait().await? {
+                self.begin(claimed, place);
+            }
         }
     }
 
-    async fn claim(&self) -> anyhow::Result<Option<ClaimRunResponse>> {
+    /// Works on one run after the other until there is none, as one of those that there is room for.
+    async fn claim_what_there_is(self) -> Invoked {
+        loop {
+            let Ok(place) = self.room.clone().try_acquire_owned() else {
+                return Invoked::Full;
+            };
+            match self.claim(Duration::ZERO).await {
+                Ok(None) => return Invoked::Done,
+                // What becomes of it the run says.
+                Ok(Some(claimed)) => drop(self.begin(claimed, place).await),
+                Err(failure) => {
+                    tracing::warn!(?failure, "the server could not be asked for a run");
+                    return Invoked::Failed;
+                }
+            }
+        }
+    }
+
+    fn begin(&self, claimed: ClaimRunResponse, place: OwnedSemaphorePermit) -> JoinHandle<()> {
+        let context = self.context.clone();
+        self.tasks.spawn(async move {
+            job::attempt(context, claimed).await;
+            drop(place);
+        })
+    }
+
+    async fn claim(&self, wait: Duration) -> Result<Option<ClaimRunResponse>, Failure> {
         let config = &self.context.config;
-        let claimed = self
-            .context
-            .control
-            .claim(&config.name, &config.labels, WAIT)
-            .await;
-        match claimed {
-            Ok(claimed) => Ok(Some(claimed).filter(|claimed| claimed.run.is_some())),
+        let control = &self.context.control;
+        let claimed = control.claim(&config.name, &config.labels, wait).await?;
+        Ok(Some(claimed).filter(|claimed| claimed.run.is_some()))
+    }
+
+    async fn claim_and_wait(&self) -> anyhow::Result<Option<ClaimRunResponse>> {
+        match self.claim(WAIT).await {
+            Ok(claimed) => Ok(claimed),
             Err(Failure::Away(why)) => {
                 tracing::warn!(why, "the server does not answer; trying again");
                 sleep(PAUSE).await;

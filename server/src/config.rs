@@ -21,10 +21,13 @@ use thiserror::Error;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::db::Database;
+use crate::{db::Database, dispatch::Endpoint};
 
-/// The variable that is no flag: what is secret stands on no command line.
+mod dispatch;
+
+/// The variables that are no flags: what is secret stands on no command line.
 const MASTER_KEYS: &str = "MEMBRANE_MASTER_KEYS";
+const INVOKE_TOKEN: &str = "MEMBRANE_RUNNER_INVOKE_TOKEN";
 
 /// Why a configuration can't be used.
 #[derive(Debug, Error)]
@@ -46,6 +49,9 @@ pub enum ConfigError {
     /// The public URL is not an origin.
     #[error("MEMBRANE_PUBLIC_URL must be an origin such as https://membrane.example.com")]
     PublicUrl,
+    /// Runners can't be called.
+    #[error("MEMBRANE_RUNNER_DISPATCH_URL {0}")]
+    Dispatch(&'static str),
     /// There is no home directory to put the data in.
     #[error("no data directory: set MEMBRANE_DATA_DIR")]
     NoDataDirectory,
@@ -161,6 +167,26 @@ pub struct Given {
     )]
     pub embedded_runner: Option<bool>,
 
+    /// Address at which a runner is called while runs wait, for runners that are not there all the
+    /// time. Its host may be a private one. Default: none, runners ask by themselves.
+    #[arg(
+        long,
+        env = "MEMBRANE_RUNNER_DISPATCH_URL",
+        global = true,
+        value_name = "URL"
+    )]
+    pub runner_dispatch_url: Option<String>,
+
+    /// File with the token that the server shows to runners that it calls, instead of
+    /// MEMBRANE_RUNNER_INVOKE_TOKEN; no runner's own token.
+    #[arg(
+        long,
+        env = "MEMBRANE_RUNNER_INVOKE_TOKEN_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
+    pub runner_invoke_token_file: Option<PathBuf>,
+
     /// Private addresses, ranges or hosts that outbound requests may reach, separated by commas.
     /// Default: none.
     #[arg(
@@ -223,6 +249,8 @@ pub struct Config {
     pub sandbox: SandboxConfig,
     /// The runner that is a child of the server.
     pub embedded_runner: EmbeddedRunner,
+    /// Where runners are called, if they are.
+    pub dispatch: Option<Endpoint>,
     /// Private addresses that may be reached.
     pub egress_allow_private: Vec<AllowRule>,
     /// The built console.
@@ -245,7 +273,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(given: Given, command: &Command) -> Result<Self, ConfigError> {
-        if let Some(name) = unknown_variable(command, variables(), MASTER_KEYS) {
+        if let Some(name) = unknown_variable(command, variables(), &[MASTER_KEYS, INVOKE_TOKEN]) {
             return Err(ConfigError::UnknownVariable(name));
         }
         let file = match &given.config {
@@ -292,6 +320,7 @@ impl Config {
                     .filter_map(|name| Some((name, variable(name)?)))
                     .collect(),
             },
+            dispatch: dispatch::endpoint(&given, variable(INVOKE_TOKEN))?,
             egress_allow_private: AllowRule::list(
                 given.egress_allow_private.as_deref().unwrap_or_default(),
             )?,
@@ -379,6 +408,7 @@ impl fmt::Debug for Config {
             .field("sandbox_toolchains", &self.sandbox.toolchains)
             .field("sandbox_limits", &self.sandbox.limits)
             .field("embedded_runner", &self.embedded_runner.wanted)
+            .field("dispatch", &self.dispatch)
             .field("egress_allow_private", &self.egress_allow_private)
             .field("site_dir", &self.site_dir)
             .field("log", &self.log)
@@ -400,6 +430,10 @@ fn merge(over: Given, under: Given) -> Given {
         byok_required: over.byok_required.or(under.byok_required),
         sandbox: over.sandbox.or(under.sandbox),
         embedded_runner: over.embedded_runner.or(under.embedded_runner),
+        runner_dispatch_url: over.runner_dispatch_url.or(under.runner_dispatch_url),
+        runner_invoke_token_file: over
+            .runner_invoke_token_file
+            .or(under.runner_invoke_token_file),
         egress_allow_private: over.egress_allow_private.or(under.egress_allow_private),
         site_dir: over.site_dir.or(under.site_dir),
         log: over.log.or(under.log),

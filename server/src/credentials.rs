@@ -51,6 +51,13 @@ pub fn new_secret(prefix: &str) -> Result<String, Error> {
     Ok(format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes)))
 }
 
+/// Whether this is a secret of a kind that [`new_secret`] makes, by its prefix.
+#[must_use]
+pub fn is_ours(secret: &str) -> bool {
+    let prefix = secret.as_bytes().get(..4);
+    prefix.is_some_and(|prefix| prefix.starts_with(b"mb") && prefix[3] == b'_')
+}
+
 /// What is stored of a secret. SHA-256 suffices: the secrets are random, not chosen by people.
 #[must_use]
 pub fn digest_of(secret: &str) -> [u8; 32] {

@@ -92,13 +92,30 @@ impl Redactions {
         });
         // Before anything is read, so that what is stored meanwhile is not missed.
         self.live().push(Arc::downgrade(&redaction));
-        for key in self.providers.open_keys(workspace).await? {
+        self.read(&redaction).await?;
+        Ok(redaction)
+    }
+
+    /// Reads what masks every live session again: another server has stored something.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn read_again(&self) -> Result<(), Error> {
+        let live: Vec<_> = self.live().iter().filter_map(Weak::upgrade).collect();
+        for redaction in live {
+            self.read(&redaction).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, redaction: &Redaction) -> Result<(), Error> {
+        for key in self.providers.open_keys(redaction.workspace).await? {
             redaction.add(&key);
         }
         for value in self.secrets.open_all(&redaction.users).await? {
             redaction.add(&value);
         }
-        Ok(redaction)
+        Ok(())
     }
 
     /// Masks a value in the log as long as the answer lives.

@@ -27,10 +27,11 @@ use crate::{
     config::Config,
     credentials::Authenticator,
     db::Database,
+    dispatch::Dispatch,
     events::{EventLog, Watchers},
     files::{Files, Notices},
-    id::{ServerId, WorkspaceId},
-    peers::{self, Peers},
+    id::ServerId,
+    peers::{self, Peers, Taking},
     previews::Previews,
     providers::{self, Providers},
     redaction::Redactions,
@@ -105,6 +106,9 @@ pub struct Server {
     /// What its handlers share.
     pub app: App,
     peers: Peers,
+    peers_stop: CancellationToken,
+    /// What calls runners, if they are called.
+    dispatch: Option<Dispatch>,
     /// Held as long as this server uses the workspaces' directories.
     _volume: File,
     log: JoinHandle<()>,
@@ -155,6 +159,7 @@ impl Server {
             sandbox: sandbox.clone(),
             guard,
         });
+        let for_runners = dispatch_guard(&config)?;
         let snapshots = Snapshots::new(
             database.clone(),
             changes.clone(),
@@ -194,6 +199,16 @@ impl Server {
             sandbox,
             sessions,
         };
+        let dispatch = match app.config.dispatch.clone() {
+            None => None,
+            Some(endpoint) => Some(Dispatch::new(
+                endpoint,
+                &for_runners,
+                app.database.clone(),
+                app.runs.clone(),
+                app.clock.clone(),
+            )?),
+        };
         let peers = Peers {
             id,
             database: app.database.clone(),
@@ -203,11 +218,15 @@ impl Server {
             sessions: app.sessions.clone(),
             changes: app.changes.clone(),
             runs: app.runs.clone(),
+            redactions: app.redactions.clone(),
+            taking: Taking::default(),
         };
         let volume = app.tidy_up(&peers).await?;
         Ok(Self {
             app,
             peers,
+            peers_stop: CancellationToken::new(),
+            dispatch,
             _volume: volume,
             log: log_task,
             log_stop,
@@ -242,11 +261,14 @@ impl Server {
         );
         let runs = self.app.runs.clone();
         tokio::spawn(runs.keep_leases(self.app.stopping.clone()));
+        if let Some(dispatch) = self.dispatch.clone() {
+            tokio::spawn(dispatch.keep(self.app.stopping.clone()));
+        }
         let schedules = self.app.schedules.clone();
         tokio::spawn(schedules.keep(self.app.stopping.clone()));
         let snapshots = self.app.snapshots.clone();
         tokio::spawn(snapshots.keep_tidy(self.app.stopping.clone()));
-        tokio::spawn(self.peers.clone().run(self.app.stopping.clone()));
+        tokio::spawn(self.peers.clone().run(self.peers_stop.clone()));
         let notices = self.app.notices.clone();
         tokio::spawn(notices.run(self.app.stopping.clone()));
         let ended = stop.clone();
@@ -285,9 +307,12 @@ impl Server {
     }
 
     async fn finish(self) -> anyhow::Result<()> {
+        self.app.stopping.cancel();
         self.app.sessions.stop().await;
         self.log_stop.cancel();
         self.log.await.context("the event log's writer failed")?;
+        // Last, so that the others hear of everything.
+        self.peers_stop.cancel();
         self.peers.leave().await?;
         self.app
             .database
@@ -315,12 +340,11 @@ impl App {
     /// Tidies up what is left in the workspaces' directories, unless somebody else uses them, and
     /// ends what was left unfinished. Answers what tells others that this server uses them.
     async fn tidy_up(&self, peers: &Peers) -> anyhow::Result<File> {
-        let known: HashSet<_> = self.database.workspace_ids().await?.into_iter().collect();
         match self.places.lock_alone()? {
             None => tracing::info!(
                 "another server or command uses the workspaces' directories: they are not tidied up"
             ),
-            Some(_alone) => self.tidy_directories(known).await?,
+            Some(_alone) => self.tidy_directories().await?,
         }
         let volume = self.places.announce()?;
         self.runs.recover().await?;
@@ -334,7 +358,8 @@ impl App {
         Ok(volume)
     }
 
-    async fn tidy_directories(&self, known: HashSet<WorkspaceId>) -> anyhow::Result<()> {
+    async fn tidy_directories(&self) -> anyhow::Result<()> {
+        let known: HashSet<_> = self.database.workspace_ids().await?.into_iter().collect();
         let swept = self
             .places
             .sweep(&known)
@@ -348,6 +373,18 @@ impl App {
         let files = self.files.clone();
         Ok(tokio::task::spawn_blocking(move || files.recover(known)).await?)
     }
+}
+
+/// What guards calls of runners: the operator who names an address there means it, wherever it is.
+fn dispatch_guard(config: &Config) -> anyhow::Result<EgressGuard> {
+    let mut allowed = config.egress_allow_private.clone();
+    let url = config.dispatch.as_ref().map(|dispatch| &dispatch.url);
+    if let Some((host, port)) =
+        url.and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)))
+    {
+        allowed.push(format!("{host}:{port}").parse()?);
+    }
+    Ok(EgressGuard::new(allowed))
 }
 
 /// The vault as the configuration says.

@@ -17,6 +17,7 @@ const MAX_MODEL: usize = 200;
 const MAX_HIDDEN: usize = 50;
 const MAX_TOOLCHAIN: usize = 64;
 const MAX_PROMPT: usize = 100_000;
+const CONCURRENT: std::ops::RangeInclusive<i32> = 0..=1_000;
 const MAX_MODELS: usize = 50;
 const MAX_VARIABLES: usize = 100;
 const MAX_VARIABLE_NAME: usize = 200;
@@ -130,6 +131,9 @@ pub struct Settings {
     /// Toolchains that agents do not see, by name.
     #[serde(default)]
     pub hidden_toolchains: Vec<String>,
+    /// How many runs may be at work, 0 for any number.
+    #[serde(default)]
+    pub max_concurrent_runs: i32,
 }
 
 impl Default for Settings {
@@ -149,6 +153,7 @@ impl Default for Settings {
             model_access: false,
             egress: Egress::default(),
             hidden_toolchains: Vec::new(),
+            max_concurrent_runs: 0,
         }
     }
 }
@@ -187,6 +192,7 @@ impl Settings {
             "allowed_models",
             "model_access",
             "hidden_toolchains",
+            "max_concurrent_runs",
         ] {
             settings.set(field, &given)?;
         }
@@ -235,6 +241,7 @@ impl Settings {
             "model_access" => self.model_access = given.model_access,
             "hidden_toolchains" => self.hidden_toolchains.clone_from(&given.hidden_toolchains),
             "egress" => self.egress = Egress::decode(given.egress.as_ref())?,
+            "max_concurrent_runs" => self.max_concurrent_runs = given.max_concurrent_runs,
             "engine" if given.engine() == proto::Engine::Native => {}
             "engine" => return Err(unspecified("engine")),
             _ => {
@@ -252,7 +259,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Invalid`] for an unspecified value.
     pub fn set_all(&mut self, given: &proto::WorkspaceSettings) -> Result<(), Error> {
-        const FIELDS: [&str; 15] = [
+        const FIELDS: [&str; 16] = [
             "provider",
             "base_url",
             "model",
@@ -268,6 +275,7 @@ impl Settings {
             "model_access",
             "egress",
             "hidden_toolchains",
+            "max_concurrent_runs",
         ];
         FIELDS.iter().try_for_each(|field| self.set(field, given))
     }
@@ -336,6 +344,10 @@ impl Settings {
                 format!("must be at most {MAX_HIDDEN} names of 1 to {MAX_TOOLCHAIN} bytes"),
             );
         }
+        if !CONCURRENT.contains(&self.max_concurrent_runs) {
+            let text = format!("must be 0 for no limit, or up to {}", CONCURRENT.end());
+            complain("max_concurrent_runs", text);
+        }
         if let Err((field, text)) = self.egress.check() {
             complain(field, text);
         }
@@ -387,6 +399,7 @@ impl Settings {
             model_access: self.model_access,
             egress: Some(self.egress.encode()),
             hidden_toolchains: self.hidden_toolchains.clone(),
+            max_concurrent_runs: self.max_concurrent_runs,
         }
     }
 

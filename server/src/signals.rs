@@ -29,6 +29,7 @@ struct Pending {
     streams: BTreeSet<String>,
     queued: bool,
     interrupts: bool,
+    secrets: bool,
 }
 
 impl Signals {
@@ -59,6 +60,21 @@ impl Signals {
         self.add(|pending| pending.interrupts = true);
     }
 
+    /// There are secrets or keys that nothing said may name any more.
+    pub fn secrets(&self) {
+        self.add(|pending| pending.secrets = true);
+    }
+
+    /// Keeps what could not be told for the next time.
+    pub fn put_back(&self, signal: Signal) {
+        self.add(|pending| {
+            pending.streams.extend(signal.streams);
+            pending.queued |= signal.queued;
+            pending.interrupts |= signal.interrupts;
+            pending.secrets |= signal.secrets;
+        });
+    }
+
     /// Waits until there is something to tell, and takes it.
     pub async fn take(&self) -> Signal {
         let Some(gathered) = &self.0 else {
@@ -71,6 +87,7 @@ impl Signals {
             streams: pending.streams.into_iter().collect(),
             queued: pending.queued,
             interrupts: pending.interrupts,
+            secrets: pending.secrets,
         }
     }
 

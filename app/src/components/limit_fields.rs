@@ -59,6 +59,23 @@ pub fn LimitFields(
                 </Field>
             </div>
             <Field
+                id="max_concurrent_runs"
+                label="Runs at work"
+                hint="How many runs of this workspace may be at work at the same time. Others wait."
+            >
+                <input
+                    class="input short"
+                    id="max_concurrent_runs"
+                    name="max_concurrent_runs"
+                    type="number"
+                    min="0"
+                    max="1000"
+                    step="1"
+                    value=count(settings.max_concurrent_runs.into())
+                    aria-describedby="max_concurrent_runs-hint"
+                />
+            </Field>
+            <Field
                 id="allowed_models"
                 label="Allowed models"
                 hint="One a line, as the provider spells them. Empty allows any."
@@ -102,6 +119,12 @@ pub fn limits(data: &web_sys::FormData) -> pb::UsageLimits {
         max_tokens: count("max_tokens"),
         max_requests: count("max_requests"),
     }
+}
+
+/// How many runs may be at work, by the form.
+pub fn max_concurrent_runs(data: &web_sys::FormData) -> i32 {
+    let text = browser::field(data, "max_concurrent_runs");
+    text.trim().parse().unwrap_or(0)
 }
 
 /// The allowed models on the form.

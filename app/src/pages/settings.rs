@@ -15,7 +15,7 @@ use crate::{
         field::Field,
         header::Header,
         icon::{Glyph, Icon},
-        limit_fields::{LimitFields, allowed_models, limits},
+        limit_fields::{LimitFields, allowed_models, limits, max_concurrent_runs},
         model_fields::ModelFields,
         problem::{InlineProblem, PageProblem},
         provider_keys::ProviderKeys,
@@ -215,6 +215,7 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         model_access: !text("model_access").is_empty(),
         egress: Some(policy(data)),
         hidden_toolchains: hidden_toolchains(held, data),
+        max_concurrent_runs: max_concurrent_runs(data),
         ..Default::default()
     };
     let fields = [
@@ -231,6 +232,7 @@ fn update(held: &pb::Workspace, data: &web_sys::FormData) -> pb::UpdateWorkspace
         "model_access",
         "egress",
         "hidden_toolchains",
+        "max_concurrent_runs",
     ];
     let mut paths: Vec<String> = fields
         .iter()

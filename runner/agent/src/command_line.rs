@@ -9,16 +9,17 @@ use clap::Command;
 const PREFIX: &str = "MEMBRANE_";
 
 /// The first of these variables that is called like ours and means nothing to this command, nor is
-/// the one `beside` it.
+/// one of those `beside` it.
 #[must_use]
 pub fn unknown_variable(
     command: &Command,
     variables: impl IntoIterator<Item = OsString>,
-    beside: &str,
+    beside: &[&str],
 ) -> Option<String> {
     let is_known = |name: &str| {
         let mut flags = command.get_arguments();
-        name == beside || flags.any(|flag| flag.get_env().is_some_and(|known| known == name))
+        beside.contains(&name)
+            || flags.any(|flag| flag.get_env().is_some_and(|known| known == name))
     };
     variables
         .into_iter()
@@ -38,7 +39,7 @@ mod tests {
         let command = Command::new("membrane").arg(flag);
         let unknown = |names: &[&str]| {
             let names = names.iter().map(OsString::from);
-            unknown_variable(&command, names, "MEMBRANE_SECRET")
+            unknown_variable(&command, names, &["MEMBRANE_SECRET"])
         };
         assert_eq!(
             unknown(&["PATH", "MEMBRANE_LISTEN", "MEMBRANE_SECRET"]),

@@ -142,23 +142,26 @@ impl Job {
             stop.cancelled().await;
             tokio::time::sleep(LAST_WORDS).await;
         };
+        // The lease ends with it: that a heartbeat is refused means nothing any more.
         tokio::select! {
             () = telling => tracing::info!(run.id = self.run.id, outcome = ending.outcome.as_str_name(), "ended"),
-            () = self.given_up() => tracing::warn!(run.id = self.run.id, "the lease was lost at the end"),
+            () = self.overdue() => tracing::warn!(run.id = self.run.id, "the end could not be told in time"),
             () = patience => {}
         }
     }
 
     /// Returns when there is no use in going on: the lease is lost, or the run should have ended.
     async fn given_up(&self) {
-        let overdue = async {
-            self.heart.cancel().cancelled().await;
-            tokio::time::sleep(OVERDUE).await;
-        };
         tokio::select! {
             () = self.heart.lost() => {}
-            () = overdue => {}
+            () = self.overdue() => {}
         }
+    }
+
+    /// Returns when the run should have ended long ago.
+    async fn overdue(&self) {
+        self.heart.cancel().cancelled().await;
+        tokio::time::sleep(OVERDUE).await;
     }
 
     async fn work(&self) -> Result<Ending, Failure> {

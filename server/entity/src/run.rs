@@ -44,6 +44,7 @@ pub struct Model {
     pub requests: i32,
     pub schedule_id: Option<Uuid>,
     pub slot_time: Option<i64>,
+    pub retry_of: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -14,6 +14,7 @@ pub struct Model {
     pub version: i64,
     pub create_time: i64,
     pub update_time: i64,
+    pub max_concurrent_runs: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -83,7 +83,9 @@ impl Changes {
     /// When the tree or the database can't be read. Then the next start of the server tries again,
     /// unless another turn has begun by then, which finds people's changes there.
     pub async fn finish(&self, recording: Recording) -> Result<Recorded, Error> {
-        let workspace = recording.of.workspace;
+        let Of {
+            workspace, turn, ..
+        } = recording.of;
         let touched = self.touched().remove(&workspace);
         let changes = self.clone();
         let rows =
@@ -93,7 +95,9 @@ impl Changes {
             .find(|row| row.kind == "turn")
             .map(recorded)
             .unwrap_or_default();
-        self.database.store_change_sets(workspace, rows).await?;
+        if !self.database.close_change_set(turn, rows).await? {
+            return Ok(Recorded::default());
+        }
         Ok(recorded)
     }
 

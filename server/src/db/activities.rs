@@ -8,7 +8,7 @@ use membrane_proto::v1::{
 use prost::Message as _;
 use sea_orm::{
     ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::LockType,
 };
 use uuid::Uuid;
 
@@ -74,7 +74,9 @@ pub(super) async fn note(
         else {
             continue;
         };
+        // Locked, so that it is not deleted before what refers to it is there.
         let session = session::Entity::find_by_id(session_id.0)
+            .lock(LockType::KeyShare)
             .one(transaction)
             .await?;
         let Some(session) = session else {
@@ -171,7 +173,7 @@ impl Database {
             ActivityFilter::Limits => query.filter(activity::Column::Limited.eq(true)),
         };
         if !host.is_empty() {
-            query = query.filter(activity::Column::Host.eq(host));
+            query = query.filter(activity::Column::Host.eq(host.replace('\0', "")));
         }
         if let Some(place) = page.after {
             query = query.filter(older_than(

@@ -8,7 +8,7 @@ use sea_orm::{
 
 use super::{Database, older_than, servers};
 use crate::{
-    id::{ChangeSetId, SessionId, WorkspaceId},
+    id::{ChangeSetId, SessionId, TurnId, WorkspaceId},
     page::Page,
 };
 
@@ -35,6 +35,34 @@ impl Database {
                 .await?;
         }
         transaction.commit().await
+    }
+
+    /// Stores the change sets of a turn that has ended, in place of its open one; answers whether that
+    /// was there. Otherwise another server has closed it, or the next turn has begun.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn close_change_set(
+        &self,
+        turn: TurnId,
+        rows: Vec<change_set::Model>,
+    ) -> Result<bool, DbErr> {
+        let transaction = self.begin().await?;
+        let open = change_set::Entity::delete_many()
+            .filter(change_set::Column::TurnId.eq(turn.0))
+            .filter(change_set::Column::AfterManifest.is_null())
+            .exec(&transaction)
+            .await?;
+        if open.rows_affected == 0 {
+            return Ok(false);
+        }
+        for row in rows {
+            change_set::Entity::insert(row.into_active_model())
+                .exec_without_returning(&transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Change sets of turns that were cut off by the end of their server.

@@ -10,6 +10,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Database, activities, serialise};
@@ -59,6 +60,17 @@ impl NewEvent {
             },
         }
     }
+}
+
+/// Why events were not stored.
+#[derive(Debug, Error)]
+pub enum AppendError {
+    /// None of them was.
+    #[error("the events were not stored")]
+    Failed(#[from] DbErr),
+    /// The commit had no answer. What would have been stored.
+    #[error("whether the events were stored is not known")]
+    Unknown(#[source] DbErr, Vec<Option<Event>>),
 }
 
 /// Numbers and stores events in the caller's transaction, in their order. Publish the answer only
@@ -164,12 +176,12 @@ impl Database {
     /// since whoever speaks in them was taken for dead.
     ///
     /// # Errors
-    /// The database's own; then none of them is stored.
+    /// [`AppendError`].
     pub async fn append_events(
         &self,
         events: Vec<NewEvent>,
         now: Millis,
-    ) -> Result<Vec<Option<Event>>, DbErr> {
+    ) -> Result<Vec<Option<Event>>, AppendError> {
         let transaction = self.begin().await?;
         if !self.is_shared() {
             let stored = insert(&transaction, events, now).await?;
@@ -184,10 +196,29 @@ impl Database {
         let late: Vec<bool> = events.iter().map(is_late).collect();
         let timely = events.into_iter().filter(|event| !is_late(event));
         let stored = insert(&transaction, timely.collect(), now).await?;
-        transaction.commit().await?;
         let mut stored = stored.into_iter();
         let place = |late| if late { None } else { stored.next() };
-        Ok(late.into_iter().map(place).collect())
+        let placed = late.into_iter().map(place).collect();
+        match transaction.commit().await {
+            Ok(()) => Ok(placed),
+            Err(error) => Err(AppendError::Unknown(error, placed)),
+        }
+    }
+
+    /// Whether events are there whose commit had no answer.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn were_stored(&self, events: &[Option<Event>]) -> Result<bool, DbErr> {
+        let Some(event) = events.iter().flatten().next() else {
+            return Ok(true);
+        };
+        let place = (event.stream.clone(), event.sequence);
+        let found = event::Entity::find_by_id(place).one(&self.reader).await?;
+        let Some(found) = found else {
+            return Ok(false);
+        };
+        Ok(decode(found)?.payload == event.payload)
     }
 
     /// Events after a sequence, ascending, at most `limit`.

@@ -47,7 +47,7 @@ pub use sea_orm::DbErr as DbError;
 pub use postgres::is_passing;
 
 pub use activities::{Activity, ActivityFilter};
-pub use events::NewEvent;
+pub use events::{AppendError, NewEvent};
 pub use keys::SealedKey;
 pub use requests::RequestKey;
 pub use runs::{Changed, Claimant, Ending, HeldLease};
@@ -57,7 +57,7 @@ pub use signals::{Heard, Listener, Signal};
 pub use turns::{NewTurn, Stored};
 pub use user_secrets::SecretLimits;
 pub use vault::RotationStart;
-pub use workspaces::WorkspaceSummary;
+pub use workspaces::{StoredSettings, WorkspaceSummary};
 
 /// Why the database can't be used.
 #[derive(Debug, Error)]

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::{
     Database,
     events::{self, NewEvent},
-    locked,
+    locked, turns,
 };
 use crate::{
     clock::Millis,
@@ -22,14 +22,15 @@ impl Database {
     /// Stores a request with the event that asks.
     ///
     /// # Errors
-    /// The database's own.
+    /// [`Error::Precondition`] with TURN_ENDED when another server has ended its turn.
     pub async fn create_permission_request(
         &self,
         row: permission_request::Model,
         asked: NewEvent,
-    ) -> Result<Vec<Event>, DbErr> {
+    ) -> Result<Vec<Event>, Error> {
         let now = row.create_time;
         let transaction = self.begin().await?;
+        turns::lock_open(&transaction, row.turn_id).await?;
         permission_request::Entity::insert(row.into_active_model())
             .exec_without_returning(&transaction)
             .await?;

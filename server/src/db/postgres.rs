@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, RuntimeErr, Statement, TransactionTrait as _,
+    RuntimeErr, Statement, TransactionTrait as _,
 };
 
 /// Transactions that write at a time.
@@ -44,8 +44,7 @@ pub async fn begin_migrating(writers: &DatabaseConnection) -> Result<DatabaseTra
 
 /// A transaction that writes.
 pub async fn begin_writing(writers: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let level = Some(IsolationLevel::ReadCommitted);
-    writers.begin_with_config(level, None).await
+    writers.begin().await
 }
 
 /// Makes the rest of a transaction wait for the end of all others that have named the same thing.
@@ -94,6 +93,9 @@ async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, DbEr
         .statement_timeout(STATEMENT)
         .test_before_acquire_if_idle_for(FRESH)
         .set_application_name("membrane")
+        .map_sqlx_postgres_opts(|options| {
+            options.options([("default_transaction_isolation", "read committed")])
+        })
         .sqlx_logging(false);
     sea_orm::Database::connect(options).await
 }

@@ -196,6 +196,8 @@ impl Database {
     /// The database's own.
     pub async fn fire_schedule(&self, firing: Firing, now: Millis) -> Result<Vec<Changed>, Error> {
         let transaction = self.begin().await?;
+        let workspace = WorkspaceId(firing.schedule.workspace_id);
+        members::lock_workspace(&transaction, workspace).await?;
         let found = locked(schedule::Entity::find_by_id(firing.schedule.id))
             .one(&transaction)
             .await?;

@@ -3,11 +3,11 @@
 use membrane_entity::{server, turn, workspace_hold};
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QuerySelect as _, QueryTrait as _,
+    QuerySelect as _, QueryTrait as _, SqlErr,
     sea_query::{Expr, ExprTrait as _, OnConflict, SelectStatement},
 };
 
-use super::Database;
+use super::{Database, locked};
 use crate::{
     clock::Millis,
     id::{ServerId, SessionId, TurnId, WorkspaceId},
@@ -20,6 +20,18 @@ pub(super) fn living() -> SelectStatement {
         .column(server::Column::Id)
         .filter(server::Column::Beat.gte(0))
         .into_query()
+}
+
+/// The beat of a server that was taken over.
+fn marked(mark: u32) -> i64 {
+    -2 - i64::from(mark)
+}
+
+fn is_foreign_key(error: &DbErr) -> bool {
+    matches!(
+        error.sql_err(),
+        Some(SqlErr::ForeignKeyConstraintViolation(_))
+    )
 }
 
 impl Database {
@@ -119,6 +131,31 @@ impl Database {
         server::Entity::find().all(&self.reader).await
     }
 
+    /// Forgets a server that was taken over with this mark, unless it is back by now.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn remove_taken(&self, id: ServerId, mark: u32) -> Result<(), DbErr> {
+        let transaction = self.begin().await?;
+        server::Entity::delete_by_id(id.0)
+            .filter(server::Column::Beat.eq(marked(mark)))
+            .exec(&transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Turns of a server that have not ended.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn turns_of(&self, server: ServerId) -> Result<Vec<turn::Model>, DbErr> {
+        turn::Entity::find()
+            .filter(turn::Column::State.ne("ended"))
+            .filter(turn::Column::ServerId.eq(server.0))
+            .all(&self.reader)
+            .await
+    }
+
     /// Takes over what a server left that was seen with this beat and has the same still. Of several
     /// who try, each with a mark of its own, one is answered true; from now on the server itself knows
     /// that it is taken for dead.
@@ -128,16 +165,18 @@ impl Database {
     pub async fn take_over(&self, seen: &server::Model, mark: u32) -> Result<bool, DbErr> {
         let transaction = self.begin().await?;
         let updated = server::Entity::update_many()
-            .col_expr(server::Column::Beat, Expr::value(-1 - i64::from(mark)))
+            .col_expr(server::Column::Beat, Expr::value(marked(mark)))
             .filter(server::Column::Id.eq(seen.id))
             .filter(server::Column::Beat.eq(seen.beat))
+            .filter(server::Column::CreateTime.eq(seen.create_time))
             .exec(&transaction)
             .await?;
         transaction.commit().await?;
         Ok(updated.rows_affected > 0)
     }
 
-    /// Takes a workspace for a server; answers whether nobody has it.
+    /// Takes a workspace for a server; answers whether it has it now. Another server that has it is
+    /// told that somebody waits.
     ///
     /// # Errors
     /// The database's own.
@@ -150,6 +189,7 @@ impl Database {
         let row = workspace_hold::Model {
             workspace_id: workspace.0,
             server_id: server.0,
+            wanted: false,
         };
         let inserted = workspace_hold::Entity::insert(row.into_active_model())
             .on_conflict(
@@ -158,12 +198,34 @@ impl Database {
                     .to_owned(),
             )
             .exec_without_returning(&transaction)
-            .await?;
+            .await;
+        let inserted = match inserted {
+            // The others took this server for dead a moment ago, or the workspace is gone.
+            Err(error) if is_foreign_key(&error) => return Ok(false),
+            inserted => inserted?,
+        };
+        if inserted == 0 {
+            let others = workspace_hold::Entity::update_many()
+                .col_expr(workspace_hold::Column::Wanted, Expr::value(true))
+                .filter(workspace_hold::Column::WorkspaceId.eq(workspace.0))
+                .filter(workspace_hold::Column::ServerId.ne(server.0))
+                .exec(&transaction)
+                .await?;
+            transaction.commit().await?;
+            return Ok(others.rows_affected == 0 && self.has_hold(workspace, server).await?);
+        }
         transaction.commit().await?;
-        Ok(inserted > 0)
+        Ok(true)
     }
 
-    /// Gives a workspace back.
+    async fn has_hold(&self, workspace: WorkspaceId, server: ServerId) -> Result<bool, DbErr> {
+        let row = workspace_hold::Entity::find_by_id(workspace.0)
+            .one(&self.reader)
+            .await?;
+        Ok(row.is_some_and(|row| row.server_id == server.0))
+    }
+
+    /// Gives a workspace back; answers whether another server waits for it.
     ///
     /// # Errors
     /// The database's own.
@@ -171,13 +233,19 @@ impl Database {
         &self,
         workspace: WorkspaceId,
         server: ServerId,
-    ) -> Result<(), DbErr> {
+    ) -> Result<bool, DbErr> {
         let transaction = self.begin().await?;
-        workspace_hold::Entity::delete_by_id(workspace.0)
+        let held = locked(workspace_hold::Entity::find_by_id(workspace.0))
             .filter(workspace_hold::Column::ServerId.eq(server.0))
-            .exec(&transaction)
+            .one(&transaction)
             .await?;
-        transaction.commit().await
+        if held.is_some() {
+            workspace_hold::Entity::delete_by_id(workspace.0)
+                .exec(&transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(held.is_some_and(|row| row.wanted))
     }
 
     /// Asks the server of a session's turn to stop it. Answers that turn, if there is one.

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Database, locked, older_than, requests, requests::RequestKey, workspaces};
+use super::{Database, locked, members, older_than, requests, requests::RequestKey, workspaces};
 use crate::{
     error::Error,
     id::{SessionId, WorkspaceId},
@@ -52,6 +52,7 @@ impl Database {
             return Ok(SessionId(earlier));
         }
         let (id, workspace, now) = (row.id, row.workspace_id, row.create_time);
+        members::lock_workspace(&transaction, WorkspaceId(workspace)).await?;
         session::Entity::insert(row.into_active_model())
             .exec_without_returning(&transaction)
             .await?;

@@ -24,6 +24,9 @@ pub struct Signal {
     pub queued: bool,
     /// Whether turns of another server are to be stopped.
     pub interrupts: bool,
+    /// Whether there are secrets or keys that what is said does not name any more.
+    #[serde(default)]
+    pub secrets: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,20 +87,37 @@ impl Database {
             everything: false,
             signal,
         };
-        let mut payload = encode(&message)?;
+        let payload = encode(&message)?;
         if payload.len() > LARGEST {
-            payload = encode(&Message {
-                everything: true,
-                signal: Signal::default(),
-                ..message
-            })?;
+            return self.signal_everything(from).await;
         }
+        self.notify(payload).await
+    }
+
+    /// Tells the other servers to look at everything.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn signal_everything(&self, from: ServerId) -> Result<(), DbErr> {
+        let message = Message {
+            from: from.0,
+            everything: true,
+            signal: Signal::default(),
+        };
+        self.notify(encode(&message)?).await
+    }
+
+    async fn notify(&self, payload: String) -> Result<(), DbErr> {
         let notify = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "SELECT pg_notify($1, $2)",
             [CHANNEL.into(), payload.into()],
         );
-        self.writer.query_one_raw(notify).await.map(drop)
+        // A connection may have been left in a transaction by somebody who went away while it began;
+        // alone, this would be sent whenever that ends.
+        let transaction = self.begin().await?;
+        transaction.query_one_raw(notify).await?;
+        transaction.commit().await
     }
 
     /// Begins to listen to the other servers.

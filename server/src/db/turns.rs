@@ -11,14 +11,14 @@ use sea_orm::{
 use super::{
     Database,
     events::{self, NewEvent},
-    locked, requests,
+    locked, members, requests,
     requests::RequestKey,
     servers, workspaces,
 };
 use crate::{
     clock::Millis,
     error::Error,
-    id::{ServerId, SessionId, TurnId},
+    id::{ServerId, SessionId, TurnId, WorkspaceId},
 };
 
 /// A turn to store.
@@ -62,10 +62,7 @@ impl Database {
         if let Some(earlier) = requests::earlier(&transaction, &key).await? {
             return earlier_turn(&transaction, earlier, session).await;
         }
-        let Some(row) = locked(session::Entity::find_by_id(session.0))
-            .one(&transaction)
-            .await?
-        else {
+        let Some(row) = lock_session(&transaction, session.0).await? else {
             return Err(Error::NotFound("session"));
         };
         refuse_busy(&transaction, session).await?;
@@ -101,10 +98,7 @@ impl Database {
             .exec(&transaction)
             .await?;
         if begun.rows_affected == 0 {
-            return Err(Error::Precondition {
-                reason: "TURN_ENDED",
-                message: "this turn has ended".to_owned(),
-            });
+            return Err(ended());
         }
         let events = events::insert(&transaction, vec![started], now).await?;
         transaction.commit().await?;
@@ -128,9 +122,7 @@ impl Database {
         let Some(found) = found else {
             return Ok(Vec::new());
         };
-        let session = locked(session::Entity::find_by_id(found.session_id))
-            .one(&transaction)
-            .await?;
+        let session = lock_session(&transaction, found.session_id).await?;
         let open = locked(turn::Entity::find_by_id(id.0))
             .filter(turn::Column::State.ne("ended"))
             .one(&transaction)
@@ -168,6 +160,46 @@ impl Database {
             .order_by_asc(turn::Column::CreateTime)
             .all(&self.reader)
             .await
+    }
+}
+
+/// A session in which something is about to change, and before it its workspace, which is told.
+async fn lock_session(
+    transaction: &DatabaseTransaction,
+    id: uuid::Uuid,
+) -> Result<Option<session::Model>, DbErr> {
+    let found = session::Entity::find_by_id(id).one(transaction).await?;
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    members::lock_workspace(transaction, WorkspaceId(found.workspace_id)).await?;
+    locked(session::Entity::find_by_id(id))
+        .one(transaction)
+        .await
+}
+
+/// Makes the end of a turn wait.
+///
+/// # Errors
+/// [`Error::Precondition`] with TURN_ENDED.
+pub(super) async fn lock_open(
+    transaction: &DatabaseTransaction,
+    id: uuid::Uuid,
+) -> Result<(), Error> {
+    let open = locked(turn::Entity::find_by_id(id))
+        .filter(turn::Column::State.ne("ended"))
+        .one(transaction)
+        .await?;
+    match open {
+        Some(_) => Ok(()),
+        None => Err(ended()),
+    }
+}
+
+fn ended() -> Error {
+    Error::Precondition {
+        reason: "TURN_ENDED",
+        message: "this turn has ended".to_owned(),
     }
 }
 

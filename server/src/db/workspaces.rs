@@ -29,6 +29,15 @@ pub struct WorkspaceSummary {
     pub active_sessions: u64,
 }
 
+/// Settings as a row keeps them.
+#[derive(Debug)]
+pub struct StoredSettings {
+    /// All of them.
+    pub json: String,
+    /// What claims ask of them.
+    pub max_concurrent_runs: i32,
+}
+
 impl Database {
     /// Inserts a workspace with its owner, unless an earlier call with the same key did. Answers
     /// the id that is valid, which is not `row.id` in that case.
@@ -175,7 +184,7 @@ impl Database {
         id: WorkspaceId,
         read_version: i64,
         name: String,
-        settings: String,
+        settings: StoredSettings,
         now: Millis,
     ) -> Result<(), Error> {
         let transaction = self.begin().await?;
@@ -190,7 +199,8 @@ impl Database {
         }
         let mut change = row.into_active_model();
         change.name = Set(name);
-        change.settings = Set(settings);
+        change.settings = Set(settings.json);
+        change.max_concurrent_runs = Set(settings.max_concurrent_runs);
         change.version = Set(read_version + 1);
         change.update_time = Set(now);
         change.update(&transaction).await?;

@@ -1,15 +1,20 @@
 //! The writer: one task that commits whatever has arrived since the last commit as one group, so
 //! that a hundred sessions share an fsync, and publishes it afterwards.
 
+use std::time::Duration;
+
 use membrane_proto::v1::{Delta, Event};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
 use crate::{
     clock::Clock,
-    db::{Database, NewEvent},
+    db::{AppendError, Database, DbError, NewEvent, is_passing},
     signals::Signals,
 };
 
@@ -17,6 +22,10 @@ use crate::{
 const WAITING: usize = 1_024;
 /// Events in one commit at most.
 const GROUP: usize = 1_000;
+
+/// How long a database that is away is waited for, and how often it is tried.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The event could not be stored: the database failed or the server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -116,12 +125,56 @@ impl LogService {
         }
     }
 
+    /// Stores events. Where the database is another process, which may be away for a moment, it is
+    /// tried again.
+    async fn store(&self, events: Vec<NewEvent>) -> Result<Vec<Option<Event>>, DbError> {
+        let now = self.clock.now();
+        if !self.database.is_shared() {
+            return once(self.database.append_events(events, now).await);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let appending = self.database.append_events(events.clone(), now);
+            let error = match timeout(PATIENCE, appending).await {
+                Ok(Ok(stored)) => return Ok(stored),
+                Ok(Err(AppendError::Failed(error))) => error,
+                Ok(Err(AppendError::Unknown(error, stored))) => {
+                    if self.were_stored(&stored, deadline).await? {
+                        return Ok(stored);
+                    }
+                    error
+                }
+                Err(_) => return Err(DbError::Custom("the database does not answer".to_owned())),
+            };
+            if !is_passing(&error) || Instant::now() > deadline {
+                return Err(error);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether events are there whose commit had no answer, as soon as that can be known.
+    async fn were_stored(
+        &self,
+        events: &[Option<Event>],
+        deadline: Instant,
+    ) -> Result<bool, DbError> {
+        loop {
+            match self.database.were_stored(events).await {
+                Err(error) if is_passing(&error) && Instant::now() < deadline => {
+                    sleep(PAUSE).await;
+                }
+                known => return known,
+            }
+        }
+    }
+
     async fn commit(&self, group: Vec<Append>) {
         let (events, waiting): (Vec<_>, Vec<_>) = group
             .into_iter()
             .map(|append| (append.event, append.stored))
             .unzip();
-        match self.database.append_events(events, self.clock.now()).await {
+        match self.store(events).await {
             Ok(stored) => {
                 let waiting = waiting.into_iter().zip(&stored);
                 let told: Vec<_> = waiting
@@ -136,4 +189,10 @@ impl LogService {
             Err(error) => tracing::error!(error.message = %error, "events could not be stored"),
         }
     }
+}
+
+fn once(appended: Result<Vec<Option<Event>>, AppendError>) -> Result<Vec<Option<Event>>, DbError> {
+    appended.map_err(|error| match error {
+        AppendError::Failed(error) | AppendError::Unknown(error, _) => error,
+    })
 }

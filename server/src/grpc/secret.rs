@@ -81,6 +81,7 @@ impl Service {
         };
         let row = self.0.secrets.create(permit.user_id(), new).await?;
         self.0.redactions.learn_of_user(permit.user_id(), &value);
+        self.0.log.hub.signals().secrets();
         Ok(proto::CreateSecretResponse {
             secret: Some(encode::secret(row)),
         })
@@ -127,6 +128,7 @@ impl Service {
             .rotate(permit.user_id(), &request.name, &value)
             .await?;
         self.0.redactions.learn_of_user(permit.user_id(), &value);
+        self.0.log.hub.signals().secrets();
         Ok(proto::RotateSecretResponse {
             secret: Some(encode::secret(row)),
         })

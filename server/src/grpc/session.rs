@@ -14,6 +14,7 @@ use crate::{
     page::{Keyset, Page},
     server::App,
     sessions::Said,
+    tasks::to_the_end,
 };
 
 /// Tag of page tokens.
@@ -327,15 +328,14 @@ impl Service {
             decision,
             reason: request.reason,
         };
-        self.0
-            .sessions
-            .resolve_permission(
-                &permit.principal,
-                id,
-                PermissionRequestId(request_id),
-                answer,
-            )
-            .await?;
+        let (sessions, principal) = (self.0.sessions.clone(), permit.principal.clone());
+        let request = PermissionRequestId(request_id);
+        to_the_end(async move {
+            sessions
+                .resolve_permission(&principal, id, request, answer)
+                .await
+        })
+        .await?;
         Ok(proto::ResolvePermissionResponse {})
     }
 

@@ -437,6 +437,7 @@ impl Service {
             .set_key(permit.workspace, provider, &key)
             .await?;
         self.0.redactions.learn_of_workspace(permit.workspace, &key);
+        self.0.log.hub.signals().secrets();
         Ok(proto::SetProviderKeyResponse {
             provider_key: Some(encode::provider_key(&stored)),
         })

@@ -7,7 +7,7 @@ use membrane_entity::{run, snapshot};
 use membrane_files::TreePath;
 use membrane_proto::v1::RunState;
 
-use super::{ApplyState, Runs, user_of, word};
+use super::{ApplyState, IF_UNCHANGED, Runs, user_of, word};
 use crate::{
     error::Error,
     id::{RunId, SnapshotId, UserId, WorkspaceId},
@@ -42,7 +42,7 @@ impl Runs {
         }
         let elsewhere = snapshots.changed_in_files(workspace, &run.base_manifest);
         let elsewhere = elsewhere.await?;
-        if elsewhere.is_empty() && run.apply_mode == "if_unchanged" {
+        if elsewhere.is_empty() && run.apply_mode == IF_UNCHANGED {
             return self.apply_now(run).await;
         }
         let mut conflicts: Vec<&TreePath> = elsewhere

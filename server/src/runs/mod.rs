@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use membrane_entity::{run, snapshot};
 use membrane_proto::v1::{EventPayload, RunOutcome, RunState};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -35,7 +38,7 @@ use models::Brokers;
 pub use apply::Applied;
 pub use models::usage_of;
 pub use spec::{Spec, labels, labels_of};
-pub use words::{ApplyState, is_final, parse_state, word};
+pub use words::{ApplyState, IF_UNCHANGED, MANUAL, is_final, parse_state, word};
 
 /// How long a lease holds unless it is renewed.
 pub const LEASE: Millis = 30_000;
@@ -89,6 +92,8 @@ pub struct NewRun {
     pub applies: bool,
     /// The schedule that makes it, if one does.
     pub origin: Option<Origin>,
+    /// The run that it repeats, if it does.
+    pub retry_of: Option<RunId>,
     /// What makes a repeated call the same call.
     pub key: RequestKey,
 }
@@ -139,6 +144,40 @@ impl Runs {
         Ok(self.publish(changed))
     }
 
+    /// Queues a run that does what another one was to do, on the same files or those as they are now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Precondition`] with FILES_GONE; those of [`Runs::create`].
+    pub async fn retry(
+        &self,
+        id: RunId,
+        on_current_files: bool,
+        user: UserId,
+        key: RequestKey,
+    ) -> Result<run::Model, Error> {
+        let earlier = self.get(id).await?;
+        let settings = Spec::settings(&earlier)?;
+        let base = SnapshotId(earlier.base_snapshot_id);
+        let again = NewRun {
+            workspace: WorkspaceId(earlier.workspace_id),
+            user,
+            spec: Spec::of(&earlier)?,
+            base: (!on_current_files).then_some(base),
+            applies: earlier.apply_mode != MANUAL,
+            origin: None,
+            retry_of: Some(id),
+            title: earlier.title,
+            key,
+        };
+        match self.create(again, settings).await {
+            Err(Error::NotFound("snapshot")) => Err(Error::Precondition {
+                reason: "FILES_GONE",
+                message: "the files that this run began with are not kept any more; run it on the files as they are now".to_owned(),
+            }),
+            other => other,
+        }
+    }
+
     /// The row of a run that is to be queued, with its files taken.
     ///
     /// # Errors
@@ -167,12 +206,7 @@ impl Runs {
             spec: new.spec.to_json(settings)?,
             base_snapshot_id: base.id,
             base_manifest: base.manifest,
-            apply_mode: if new.applies {
-                "if_unchanged"
-            } else {
-                "manual"
-            }
-            .to_owned(),
+            apply_mode: if new.applies { IF_UNCHANGED } else { MANUAL }.to_owned(),
             state: word(RunState::Queued).to_owned(),
             attempt: 0,
             not_before: now,
@@ -199,6 +233,7 @@ impl Runs {
             requests: 0,
             schedule_id: new.origin.map(|origin| origin.schedule.0),
             slot_time: new.origin.and_then(|origin| origin.slot),
+            retry_of: new.retry_of.map(|id| id.0),
         })
     }
 
@@ -387,7 +422,8 @@ impl Runs {
         let ending = Ending {
             state,
             reason,
-            message: redaction.redactor().mask(&message).into_owned(),
+            // No text of PostgreSQL may have one of these.
+            message: redaction.redactor().mask(&message).replace('\0', ""),
         };
         let now = self.dependencies.clock.now();
         let database = &self.dependencies.database;
@@ -434,6 +470,11 @@ impl Runs {
     pub async fn recover(&self) -> Result<(), Error> {
         let now = self.dependencies.clock.now();
         Ok(self.dependencies.database.revive_leases(now).await?)
+    }
+
+    /// Rings when a run is queued, from now on.
+    pub fn bell(&self) -> Notified<'_> {
+        self.queued.notified()
     }
 
     /// Lets those look who wait for a run: another server may have queued one.

@@ -6,6 +6,7 @@ use membrane_entity::run;
 use membrane_proto::v1 as proto;
 use serde::{Deserialize, Serialize};
 
+use super::MANUAL;
 use crate::{clock::Millis, error::Error, settings::Settings, time::duration};
 
 const MAX_PROMPT: usize = 200_000;
@@ -117,6 +118,21 @@ impl Spec {
         }
     }
 
+    /// What a run does.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it can't be read.
+    pub fn of(run: &run::Model) -> Result<Self, Error> {
+        let Stored { prompt, labels, .. } = stored(run)?;
+        Ok(Self {
+            prompt,
+            labels,
+            priority: run.priority,
+            max_attempts: run.max_attempts,
+            timeout: run.timeout,
+        })
+    }
+
     /// The settings of a run.
     ///
     /// # Errors
@@ -147,7 +163,7 @@ impl Spec {
 
 fn encode_apply_mode(word: &str) -> proto::ApplyMode {
     match word {
-        "manual" => proto::ApplyMode::Manual,
+        MANUAL => proto::ApplyMode::Manual,
         _ => proto::ApplyMode::IfUnchanged,
     }
 }

@@ -2,6 +2,11 @@
 
 use membrane_proto::v1::RunState;
 
+/// The result is applied by itself if the workspace is as the run found it.
+pub const IF_UNCHANGED: &str = "if_unchanged";
+/// The result waits for somebody.
+pub const MANUAL: &str = "manual";
+
 /// Whether a result has been applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApplyState {

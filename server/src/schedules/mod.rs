@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     grpc::{decode, encode::stored_settings},
     id::{ScheduleId, UserId, WorkspaceId},
-    runs::{NewRun, Origin, Runs},
+    runs::{MANUAL, NewRun, Origin, Runs},
     settings::Settings,
 };
 
@@ -268,12 +268,13 @@ fn new_run(
     key: RequestKey,
 ) -> Result<NewRun, Error> {
     Ok(NewRun {
+        retry_of: None,
         workspace: WorkspaceId(row.workspace_id),
         user,
         title: row.title.clone(),
         spec: stored_spec(row)?,
         base: None,
-        applies: row.apply_mode != "manual",
+        applies: row.apply_mode != MANUAL,
         origin: Some(Origin {
             schedule: ScheduleId(row.id),
             slot,

@@ -4,7 +4,11 @@ use membrane_entity::schedule;
 use membrane_proto::v1::{self as proto, MissedPolicy, OverlapPolicy};
 
 use super::Rule;
-use crate::{clock::Millis, error::Error, runs::Spec};
+use crate::{
+    clock::Millis,
+    error::Error,
+    runs::{IF_UNCHANGED, MANUAL, Spec},
+};
 
 const MISSED_LIMIT: i32 = 10;
 const MAX_MISSED: i32 = 100;
@@ -124,8 +128,8 @@ pub fn spec_of(given: &proto::Schedule) -> Result<(Spec, &'static str), Error> {
         ));
     }
     let apply_mode = match spec.apply_mode() {
-        proto::ApplyMode::Manual => "manual",
-        _ => "if_unchanged",
+        proto::ApplyMode::Manual => MANUAL,
+        _ => IF_UNCHANGED,
     };
     Ok((Spec::decode(spec)?, apply_mode))
 }

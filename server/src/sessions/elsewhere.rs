@@ -7,8 +7,9 @@ use membrane_agent::PermissionAnswer;
 use membrane_proto::v1::{PermissionDecision, event_payload::Kind};
 use tokio::time::{Instant, sleep};
 
-use super::Sessions;
+use super::{Sessions, wait_for_end};
 use crate::{
+    clock::Millis,
     error::Error,
     id::{PermissionRequestId, SessionId, TurnId},
 };
@@ -17,6 +18,8 @@ use crate::{
 /// server is gone, its turns have been ended by then.
 const LOOK: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(40);
+/// A stored turn that is older than this, in milliseconds, has begun, or never will.
+const STRAY: Millis = 30_000;
 
 impl Sessions {
     /// Has another server stop a session's turn, and waits until it has ended. Answers whether there
@@ -48,11 +51,59 @@ impl Sessions {
         }
     }
 
-    /// Stops all turns of this server.
-    pub fn interrupt_all(&self) {
-        for live in self.state().live.values() {
+    /// Stops all turns of this server and begins no others, until it [`resumes`](Self::resume).
+    pub fn suspend(&self) {
+        let mut state = self.state();
+        state.is_suspended = true;
+        for live in state.live.values() {
             live.cancel.cancel();
         }
+    }
+
+    /// Begins turns again.
+    pub fn resume(&self) {
+        self.state().is_suspended = false;
+    }
+
+    /// Waits until no turn of this server is live.
+    pub async fn all_ended(&self) {
+        loop {
+            let next = self
+                .state()
+                .live
+                .values()
+                .next()
+                .map(|live| live.ended.clone());
+            match next {
+                None => return,
+                Some(ended) => wait_for_end(ended).await,
+            }
+            // What has ended is forgotten a moment later.
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Ends turns of this server that are not live, though they are not new: nobody knows whether
+    /// the call that stored them came to its end.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn end_strays(&self) -> Result<(), Error> {
+        let dependencies = &self.dependencies;
+        let before = dependencies.clock.now() - STRAY;
+        let rows = dependencies.database.turns_of(dependencies.server).await?;
+        for row in rows.into_iter().filter(|row| row.create_time < before) {
+            let session = SessionId(row.session_id);
+            let is_live = self
+                .state()
+                .live
+                .get(&session)
+                .is_some_and(|live| live.turn.0 == row.id);
+            if !is_live {
+                self.abandon(row).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Hands on answers that were given at another server, in these streams or in all.

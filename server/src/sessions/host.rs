@@ -49,7 +49,8 @@ async fn put_question(
         id: id.0,
         session_id: run.session.0,
         turn_id: run.turn.0,
-        tool_call_id: ask.tool_call_id.clone(),
+        // As the model says it, and no text of PostgreSQL may have one of these.
+        tool_call_id: ask.tool_call_id.replace('\0', ""),
         state: "pending".to_owned(),
         create_time: run.now(),
         resolver_user_id: None,
@@ -75,7 +76,7 @@ async fn put_question(
             if let Some(live) = run.sessions.state().live.get_mut(&run.session) {
                 live.answers.remove(&id);
             }
-            return Err(error.into());
+            return Err(error);
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use crate::{
     db::Database,
     error::Error,
     id::{ServerId, WorkspaceId},
+    tasks::to_the_end,
 };
 
 /// How often it is tried to take a workspace that another server has.
@@ -27,6 +28,8 @@ struct Line {
     turnstile: Arc<Turnstile<()>>,
     /// Turns in the line, the one that works included.
     length: usize,
+    /// Workers that have left and not given the workspace back to the other servers yet.
+    leaving: usize,
 }
 
 /// The lines of all workspaces. Cheap to clone.
@@ -104,9 +107,29 @@ impl Lanes {
 }
 
 impl Lanes {
-    async fn release(&self, workspace: WorkspaceId) -> Result<(), Error> {
-        let released = self.database.release_workspace(workspace, self.server);
-        Ok(released.await?)
+    /// Gives a workspace back to the other servers, and lets one go first that waits.
+    async fn release(&self, workspace: WorkspaceId) {
+        loop {
+            let released = self.database.release_workspace(workspace, self.server);
+            match released.await {
+                Ok(true) => return sleep(RETRY * 2).await,
+                Ok(false) => return,
+                Err(error) => Error::from(error).log(),
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Changes a line, which goes when nobody is in it any more.
+    fn change(&self, workspace: WorkspaceId, change: impl FnOnce(&mut Line)) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(line) = lines.get_mut(&workspace) else {
+            return;
+        };
+        change(line);
+        if line.length == 0 && line.leaving == 0 {
+            lines.remove(&workspace);
+        }
     }
 }
 
@@ -120,20 +143,17 @@ impl Spot {
         if !working.is_shared() {
             return Ok(working);
         }
-        // In a task of its own: what has been taken is given back, also when nobody waits for it
-        // any more.
+        // What has been taken is given back, also when nobody waits for it any more.
         let waited_for = CancellationToken::new();
         let abandoned = waited_for.clone();
         let _waiting = waited_for.drop_guard();
-        let taking = tokio::spawn(async move {
+        to_the_end(async move {
             while !abandoned.is_cancelled() && !working.take().await? {
                 sleep(RETRY).await;
             }
             Ok(working)
-        });
-        taking
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?
+        })
+        .await
     }
 
     async fn pass(&self) -> Working {
@@ -183,31 +203,20 @@ impl Drop for Working {
             return;
         }
         let (lanes, workspace) = (self.lanes.clone(), self.workspace);
-        // The next in line waits until the others have had their chance.
+        // The next in line waits until it is given back, and whoever came first has it.
         let turnstile = self.turnstile.take();
+        lanes.change(workspace, |line| line.leaving += 1);
         tokio::spawn(async move {
-            while let Err(error) = lanes.release(workspace).await {
-                error.log();
-                sleep(RETRY).await;
-            }
+            lanes.release(workspace).await;
             drop(turnstile);
+            lanes.change(workspace, |line| line.leaving -= 1);
         });
     }
 }
 
 impl Drop for Spot {
     fn drop(&mut self) {
-        let mut lines = self
-            .lanes
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = lines.get_mut(&self.workspace) {
-            line.length -= 1;
-            if line.length == 0 {
-                lines.remove(&self.workspace);
-            }
-        }
+        self.lanes.change(self.workspace, |line| line.length -= 1);
     }
 }
 

@@ -35,6 +35,7 @@ use crate::{
     providers::Providers,
     redaction::{Redaction, Redactions},
     settings::{Permissions, Settings},
+    tasks::to_the_end,
     workspaces::Places,
 };
 
@@ -103,6 +104,8 @@ struct State {
     live: HashMap<SessionId, Live>,
     /// What tools remember between turns.
     toolboxes: HashMap<SessionId, Arc<Toolbox>>,
+    /// Whether no turn may begin: the other servers take this one for dead, or soon will.
+    is_suspended: bool,
 }
 
 /// A turn that has not ended.
@@ -230,6 +233,9 @@ impl Sessions {
         if self.stopping.is_cancelled() {
             return Err(Error::Unavailable("stopping"));
         }
+        if self.state().is_suspended {
+            return Err(Error::Unavailable("out of touch with its database"));
+        }
         if let SandboxState::Unavailable { reason, fix } = self.dependencies.sandbox.state() {
             return Err(Error::Precondition {
                 reason: "SANDBOX_UNAVAILABLE",
@@ -294,17 +300,21 @@ impl Sessions {
             message: event,
             title,
         };
-        let database = &self.dependencies.database;
-        let stored = database.create_turn(new, key, now).await?;
-        match stored {
-            Stored::Earlier(turn, sequence) => Ok((turn, sequence)),
-            Stored::New(event) => {
-                let sequence = event.sequence;
-                self.dependencies.log.publish(vec![*event]);
-                self.start(turn, session, workspace, settings, redaction);
-                Ok((turn, sequence))
+        let sessions = self.clone();
+        // A turn that is stored is started.
+        to_the_end(async move {
+            let database = &sessions.dependencies.database;
+            match database.create_turn(new, key, now).await? {
+                Stored::Earlier(turn, sequence) => Ok((turn, sequence)),
+                Stored::New(event) => {
+                    let sequence = event.sequence;
+                    sessions.dependencies.log.publish(vec![*event]);
+                    sessions.start(turn, session, workspace, settings, redaction);
+                    Ok((turn, sequence))
+                }
             }
-        }
+        })
+        .await
     }
 
     fn start(
@@ -412,10 +422,12 @@ impl Sessions {
             user_id: principal.user_id.to_string(),
             user_name: principal.user_name.clone(),
         });
-        let resolved = match self.redaction_of(session) {
-            Some(redaction) => redaction.redactor().mask_kind(resolved),
-            None => resolved,
+        let redaction = match self.redaction_of(session) {
+            Some(redaction) => redaction,
+            // Its turn is another server's.
+            None => self.redaction_in_workspace_of(session).await?,
         };
+        let resolved = redaction.redactor().mask_kind(resolved);
         let state = match answer.decision {
             PermissionDecision::Allow => "allowed",
             PermissionDecision::Deny | PermissionDecision::Unspecified => "denied",
@@ -436,6 +448,12 @@ impl Sessions {
     fn redaction_of(&self, session: SessionId) -> Option<Arc<Redaction>> {
         let state = self.state();
         state.live.get(&session).map(|live| live.redaction.clone())
+    }
+
+    async fn redaction_in_workspace_of(&self, session: SessionId) -> Result<Arc<Redaction>, Error> {
+        let row = self.dependencies.database.session_row(session).await?;
+        let workspace = WorkspaceId(row.ok_or(Error::NotFound("session"))?.workspace_id);
+        self.dependencies.redactions.in_workspace(workspace).await
     }
 
     /// Stops every turn and waits until all have ended.

@@ -1,6 +1,6 @@
 //! One turn from the line to its last event.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use membrane_agent::{
     Host, TurnReport, TurnSpec,
@@ -32,6 +32,9 @@ use crate::{
 
 /// Requests of an engine that may wait for its host.
 const HOST_BUFFER: usize = 64;
+/// Pause before the end of a turn is stored again, and how often a server that stops does so.
+const PAUSE: Duration = Duration::from_secs(1);
+const LAST_TRIES: u32 = 3;
 /// Model requests in one turn.
 const MAX_REQUESTS: u32 = 200;
 
@@ -307,10 +310,33 @@ impl Run {
                 .map_or_else(String::new, |id| id.to_string()),
             changes: recorded.map(|recorded| recorded.summary),
         };
-        match self.store_end(ended, &usage, now).await {
-            Ok(stored) => self.sessions.dependencies.log.publish(stored),
+        let log = &self.sessions.dependencies.log;
+        match self.keep_storing_end(&ended, &usage, now).await {
+            Ok(stored) if stored.is_empty() => log.hub.wake(&self.session.stream()),
+            Ok(stored) => log.publish(stored),
             // The next start finds it unfinished and ends it.
             Err(error) => error.log(),
+        }
+    }
+
+    /// Stores the end, and tries again for as long as that can't be done: until then nobody can go
+    /// on in the session. A server that stops tries a few times only.
+    async fn keep_storing_end(
+        &self,
+        ended: &TurnEnded,
+        usage: &Usage,
+        now: Millis,
+    ) -> Result<Vec<Event>, Error> {
+        let mut last_tries = LAST_TRIES;
+        loop {
+            match self.store_end(ended.clone(), usage, now).await {
+                Err(error) if last_tries > 0 => error.log(),
+                stored => return stored,
+            }
+            if self.sessions.stopping.is_cancelled() {
+                last_tries -= 1;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

@@ -59,6 +59,7 @@ impl Fixture {
             version: 1,
             create_time: 0,
             update_time: 0,
+            max_concurrent_runs: 0,
         };
         let key = RequestKey {
             user_id: UserId(user.expect("a user").id),

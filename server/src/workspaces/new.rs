@@ -51,6 +51,7 @@ impl NewWorkspace {
             version: 1,
             create_time: now,
             update_time: now,
+            max_concurrent_runs: self.settings.max_concurrent_runs,
         })
     }
 

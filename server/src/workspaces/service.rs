@@ -5,6 +5,7 @@ use membrane_proto::v1 as proto;
 
 use super::NewWorkspace;
 use crate::{
+    db::StoredSettings,
     error::Error,
     grpc::{decode, encode},
     id::{SessionId, UserId, WorkspaceId},
@@ -111,8 +112,12 @@ impl App {
             }
         }
         settings.check()?;
-        let settings = serde_json::to_string(&settings)
+        let json = serde_json::to_string(&settings)
             .map_err(|error| Error::Internal(format!("settings can't be stored: {error}")))?;
+        let settings = StoredSettings {
+            json,
+            max_concurrent_runs: settings.max_concurrent_runs,
+        };
         let version = read_version.unwrap_or(row.version);
         self.database
             .update_workspace(id, version, name, settings, self.clock.now())

@@ -6,10 +6,11 @@ use membrane_proto::v1::{self as proto, MissedPolicy, OverlapPolicy, RunOutcome,
 use membrane_server::{
     authz::Role,
     clock::{Clock, Millis},
-    db::HeldLease,
-    id::RunnerTokenId,
-    runs::Runs,
+    db::{HeldLease, RequestKey},
+    id::{RunnerTokenId, ScheduleId, WorkspaceId},
+    runs::{NewRun, Origin, Runs, Spec},
     schedules::Schedules,
+    settings::Settings,
 };
 use tonic::{Code, Status};
 
@@ -261,6 +262,35 @@ async fn while_a_run_is_not_over_the_policy_decides() {
         let pictures = plan.desk.snapshots().await;
         assert_eq!(pictures, expected.len(), "one for each run, and no other");
     }
+}
+
+/// As when a schedule is deleted while a run of it is being made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_a_schedule_that_is_gone_is_claimed_as_any_other() {
+    let server = TestServer::start().await;
+    let desk = Desk::new(&server).await;
+    let settings = Settings::default();
+    let key = RequestKey {
+        user_id: desk.user.id,
+        request_id: None,
+        method: "RunSchedule",
+    };
+    let new = NewRun {
+        workspace: WorkspaceId(desk.workspace.parse().expect("an id")),
+        user: desk.user.id,
+        title: "of no schedule".to_owned(),
+        spec: Spec::decode(&spec("x")).expect("a spec"),
+        base: None,
+        applies: true,
+        origin: Some(Origin {
+            schedule: ScheduleId::new(),
+            slot: None,
+        }),
+        retry_of: None,
+        key,
+    };
+    server.app.runs.create(new, settings).await.expect("queued");
+    crate::runs::claim(&desk.runner).await.expect("claimed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

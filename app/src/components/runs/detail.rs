@@ -2,7 +2,10 @@
 
 use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
-use leptos_router::hooks::use_location;
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_location, use_navigate},
+};
 use membrane_proto::v1::{self as pb, event_payload::Kind};
 
 use super::{RunPill, is_final, log::Log, result::ResultPanel, title};
@@ -100,6 +103,7 @@ fn Page(run: pb::Run, events: Vec<pb::Event>, may_change: bool) -> impl IntoView
         view! {
             <RunPill state=run.state() cancelling=run.cancel_requested />
             {cancellable.then(|| view! { <Cancel live /> })}
+            {(may_change && is_final(run.state())).then(|| view! { <Again live /> })}
         }
     };
     let message = move || {
@@ -160,6 +164,16 @@ fn Facts(run: pb::Run) -> impl IntoView {
         );
         fact("Used", used.into_any())
     });
+    let repeats = (!run.retry_of_run_id.is_empty()).then(|| {
+        let earlier = format!(
+            "/workspaces/{}/runs/{}",
+            run.workspace_id, run.retry_of_run_id
+        );
+        fact(
+            "Repeats",
+            view! { <a href=earlier>"an earlier run"</a> }.into_any(),
+        )
+    });
     let attempts = match run.attempt {
         0 => "none yet".to_owned(),
         attempt => format!("{attempt} of {}", spec.max_attempts),
@@ -176,6 +190,7 @@ fn Facts(run: pb::Run) -> impl IntoView {
             {runner}
             {used}
             {fact("Attempt", attempts.into_any())}
+            {repeats}
             {fact("Began with", view! { <a href=base>"the files at that moment"</a> }.into_any())}
         </dl>
     }
@@ -206,6 +221,64 @@ fn Cancel(live: Live) -> impl IntoView {
         </button>
     }
     .into_any()
+}
+
+/// Runs the same once more: on the files that it began with, or on those that are there now.
+#[component]
+fn Again(live: Live) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let navigate = use_navigate();
+    let again = move |current_files: bool| {
+        live.error.set(None);
+        busy.set(true);
+        let navigate = navigate.clone();
+        let run_id = live.run.with_untracked(|run| run.id.clone());
+        spawn_local(async move {
+            match retry(run_id, current_files).await {
+                Ok(run) => navigate(
+                    &format!("/workspaces/{}/runs/{}", run.workspace_id, run.id),
+                    NavigateOptions::default(),
+                ),
+                Err(error) => {
+                    live.error.try_set(Some(error));
+                }
+            }
+            busy.try_set(false);
+        });
+    };
+    let on_current = again.clone();
+    view! {
+        <div class="run-again">
+            <button
+                type="button"
+                class="button small"
+                disabled=busy
+                on:click=move |_| on_current(true)
+            >
+                <Glyph icon=Icon::Retry />
+                "Run again"
+            </button>
+            <button
+                type="button"
+                class="button small"
+                disabled=busy
+                on:click=move |_| again(false)
+            >
+                "On the same files"
+            </button>
+        </div>
+    }
+    .into_any()
+}
+
+async fn retry(run_id: String, current_files: bool) -> Result<pb::Run, ApiError> {
+    let request = pb::RetryRunRequest {
+        run_id,
+        current_files,
+        ..Default::default()
+    };
+    let answer = api::runs().retry_run(request).await?.into_inner();
+    answer.run.ok_or_else(ApiError::incomplete)
 }
 
 /// Follows what happens after what is stored. Whenever the state changes, the run is read again.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use membrane_entity::{run, runner_token, schedule};
+use membrane_entity::{run, runner_token, schedule, workspace};
 use membrane_proto::v1::{Event, EventPayload, RunState, event_payload::Kind};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
@@ -17,6 +17,7 @@ use crate::{
     db::{
         Database,
         events::{self, NewEvent},
+        locked,
     },
     error::Error,
     id::{RunId, RunnerTokenId, SnapshotId, WorkspaceId},
@@ -45,7 +46,8 @@ impl Database {
         }
         let transaction = self.begin().await?;
         let queued = candidates(&transaction, claimant, now).await?;
-        let queued = in_order(queued, &AtWork::now(&transaction).await?);
+        let at_work = AtWork::now(&transaction, &queued).await?;
+        let queued = in_order(queued, &at_work);
         let Some(mut row) = take_first(&transaction, queued).await? else {
             return Ok(None);
         };
@@ -62,6 +64,30 @@ impl Database {
         let changed = store(&transaction, row, true, now).await?;
         transaction.commit().await?;
         Ok(Some(changed))
+    }
+
+    /// Queued runs that may be claimed by now, with their workspaces, the first ones first, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn waiting_runs(
+        &self,
+        now: Millis,
+        limit: u64,
+    ) -> Result<Vec<(RunId, WorkspaceId)>, DbErr> {
+        let rows: Vec<(Uuid, Uuid)> = queued(now)
+            .select_only()
+            .column(run::Column::Id)
+            .column(run::Column::WorkspaceId)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        let rows = rows.into_iter();
+        Ok(rows
+            .map(|(run, workspace)| (RunId(run), WorkspaceId(workspace)))
+            .collect())
     }
 
     /// Begins the work of a claimed run; does nothing to one that has begun.
@@ -321,25 +347,27 @@ fn lost() -> Ending {
     }
 }
 
+/// Queued runs whose pause is over, the oldest of the highest priority first.
+fn queued(now: Millis) -> Select<run::Entity> {
+    run::Entity::find()
+        .filter(run::Column::State.eq(word(RunState::Queued)))
+        .filter(run::Column::NotBefore.lte(now))
+        .order_by_desc(run::Column::Priority)
+        .order_by_asc(run::Column::CreateTime)
+        .order_by_asc(run::Column::Id)
+}
+
 /// Queued runs that a claimant may have, the oldest of the highest priority first.
 async fn candidates(
     connection: &impl ConnectionTrait,
     claimant: &Claimant,
     now: Millis,
 ) -> Result<Vec<run::Model>, DbErr> {
-    let mut query = run::Entity::find()
-        .filter(run::Column::State.eq(word(RunState::Queued)))
-        .filter(run::Column::NotBefore.lte(now));
+    let mut query = queued(now);
     if let Some(workspace) = claimant.workspace {
         query = query.filter(run::Column::WorkspaceId.eq(workspace.0));
     }
-    let queued = query
-        .order_by_desc(run::Column::Priority)
-        .order_by_asc(run::Column::CreateTime)
-        .order_by_asc(run::Column::Id)
-        .limit(CANDIDATES)
-        .all(connection)
-        .await?;
+    let queued = query.limit(CANDIDATES).all(connection).await?;
     let fits = |row: &run::Model| {
         let wanted = labels_of(&row.spec);
         wanted
@@ -355,10 +383,13 @@ struct AtWork {
     workspaces: HashMap<Uuid, usize>,
     /// Of which schedules.
     schedules: HashSet<Uuid>,
+    /// How many may be, of workspaces that have a limit.
+    limits: HashMap<Uuid, usize>,
 }
 
 impl AtWork {
-    async fn now(transaction: &DatabaseTransaction) -> Result<Self, DbErr> {
+    async fn now(transaction: &DatabaseTransaction, queued: &[run::Model]) -> Result<Self, DbErr> {
+        let limits = limits(transaction, queued).await?;
         let busy: Vec<(Uuid, Option<Uuid>)> = at_work()
             .select_only()
             .column(run::Column::WorkspaceId)
@@ -374,20 +405,30 @@ impl AtWork {
         Ok(Self {
             workspaces,
             schedules: schedules.collect(),
+            limits,
         })
+    }
+
+    fn of_workspace(&self, workspace: Uuid) -> usize {
+        self.workspaces.get(&workspace).copied().unwrap_or_default()
+    }
+
+    fn may_begin(&self, row: &run::Model) -> bool {
+        let workspace = row.workspace_id;
+        let limit = self.limits.get(&workspace);
+        limit.is_none_or(|limit| self.of_workspace(workspace) < *limit)
+            && row
+                .schedule_id
+                .is_none_or(|schedule| !self.schedules.contains(&schedule))
     }
 }
 
 /// Whose turn it is: the highest priority, then the workspace with the fewest at work, then age. Two
 /// runs of a schedule are never at work together.
 fn in_order(mut queued: Vec<run::Model>, at_work: &AtWork) -> Vec<run::Model> {
-    queued.retain(|row| {
-        let schedule = row.schedule_id;
-        schedule.is_none_or(|schedule| !at_work.schedules.contains(&schedule))
-    });
+    queued.retain(|row| at_work.may_begin(row));
     queued.sort_by_key(|row| {
-        let busy = at_work.workspaces.get(&row.workspace_id).copied();
-        let busy = busy.unwrap_or_default();
+        let busy = at_work.of_workspace(row.workspace_id);
         (-row.priority, busy, row.create_time, row.id)
     });
     queued
@@ -416,6 +457,29 @@ async fn take_first(
     Ok(None)
 }
 
+/// How many runs may be at work in the workspaces of these runs that have a limit. Until the
+/// transaction ends no other claims there: the workspaces are locked, always in the same order.
+async fn limits(
+    transaction: &DatabaseTransaction,
+    queued: &[run::Model],
+) -> Result<HashMap<Uuid, usize>, DbErr> {
+    let named: HashSet<Uuid> = queued.iter().map(|row| row.workspace_id).collect();
+    let limited: Vec<(Uuid, i32)> = locked(workspace::Entity::find())
+        .select_only()
+        .column(workspace::Column::Id)
+        .column(workspace::Column::MaxConcurrentRuns)
+        .filter(workspace::Column::Id.is_in(named))
+        .filter(workspace::Column::MaxConcurrentRuns.gt(0))
+        .order_by_asc(workspace::Column::Id)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    let limited = limited.into_iter();
+    Ok(limited
+        .map(|(workspace, limit)| (workspace, usize::try_from(limit).unwrap_or_default()))
+        .collect())
+}
+
 /// Whether no run of a schedule is at work; then none is before the transaction ends.
 async fn may_begin_one_of(
     transaction: &DatabaseTransaction,
@@ -426,7 +490,11 @@ async fn may_begin_one_of(
         .one(transaction)
         .await?;
     if free.is_none() {
-        return Ok(false);
+        let row = schedule::Entity::find_by_id(schedule)
+            .one(transaction)
+            .await?;
+        // One that is gone makes nobody wait.
+        return Ok(row.is_none());
     }
     let busy = at_work()
         .filter(run::Column::ScheduleId.eq(schedule))

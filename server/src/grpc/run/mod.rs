@@ -18,6 +18,7 @@ use crate::{
     page::{Keyset, Page},
     runs::{NewRun, Spec},
     server::App,
+    tasks::to_the_end,
 };
 
 mod runner;
@@ -71,6 +72,14 @@ impl RunService for Service {
     ) -> Answer<proto::CancelRunResponse> {
         let caller = principal(&request);
         answer(self.cancel(caller, request.into_inner()).await)
+    }
+
+    async fn retry_run(
+        &self,
+        request: Request<proto::RetryRunRequest>,
+    ) -> Answer<proto::RetryRunResponse> {
+        let caller = principal(&request);
+        answer(self.retry(caller, request.into_inner()).await)
     }
 
     async fn apply_run(
@@ -207,6 +216,7 @@ impl Service {
             spec,
             base,
             origin: None,
+            retry_of: None,
             key: RequestKey {
                 user_id: permit.user_id(),
                 request_id: decode::request_id(&request.request_id)?,
@@ -214,7 +224,8 @@ impl Service {
             },
         };
         let settings = self.0.settings(permit.workspace).await?;
-        let row = self.0.runs.create(new, settings).await?;
+        let runs = self.0.runs.clone();
+        let row = to_the_end(async move { runs.create(new, settings).await }).await?;
         Ok(proto::CreateRunResponse {
             run: Some(encode(&row)?),
         })
@@ -271,9 +282,33 @@ impl Service {
         let (_, id) = self
             .permit(caller.as_ref(), cancel, &request.run_id)
             .await?;
-        let row = self.0.runs.cancel(id).await?;
+        let runs = self.0.runs.clone();
+        let row = to_the_end(async move { runs.cancel(id).await }).await?;
         Ok(proto::CancelRunResponse {
             run: Some(encode(&row)?),
+        })
+    }
+
+    async fn retry(
+        &self,
+        caller: Option<Principal>,
+        request: proto::RetryRunRequest,
+    ) -> Result<proto::RetryRunResponse, Error> {
+        let create = Operation::CreateRun;
+        let (permit, id) = self
+            .permit(caller.as_ref(), create, &request.run_id)
+            .await?;
+        let user = permit.user_id();
+        let key = RequestKey {
+            user_id: user,
+            request_id: decode::request_id(&request.request_id)?,
+            method: "RetryRun",
+        };
+        let (runs, current_files) = (self.0.runs.clone(), request.current_files);
+        let retrying = async move { runs.retry(id, current_files, user, key).await };
+        let retried = to_the_end(retrying);
+        Ok(proto::RetryRunResponse {
+            run: Some(encode(&retried.await?)?),
         })
     }
 
@@ -292,7 +327,8 @@ impl Service {
         let kept: Vec<TreePath> = kept
             .map(|path| parse_path("keep_paths", path))
             .collect::<Result<_, _>>()?;
-        let applied = self.0.runs.apply(id, permit.user_id(), kept).await?;
+        let (runs, user) = (self.0.runs.clone(), permit.user_id());
+        let applied = to_the_end(async move { runs.apply(id, user, kept).await }).await?;
         let before = applied.before.map(|before| before.id.to_string());
         Ok(proto::ApplyRunResponse {
             run: Some(encode(&applied.run)?),

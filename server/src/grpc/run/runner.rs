@@ -18,6 +18,7 @@ use crate::{
     grpc::decode,
     id::RunId,
     runs::{LEASE, labels},
+    tasks::to_the_end,
     time::timestamp,
     uploads::Receiving,
 };
@@ -65,7 +66,9 @@ impl Service {
         request: proto::StartRunRequest,
     ) -> Result<proto::StartRunResponse, Error> {
         let lease = held(runner, request.lease)?;
-        let deadline = self.0.runs.start(&lease).await?;
+        let runs = self.0.runs.clone();
+        let starting = async move { runs.start(&lease).await };
+        let deadline = to_the_end(starting).await?;
         Ok(proto::StartRunResponse {
             deadline: Some(timestamp(deadline)),
         })
@@ -115,10 +118,10 @@ impl Service {
         for (index, event) in request.events.iter().enumerate() {
             check_event(index, event)?;
         }
-        let runs = &self.0.runs;
-        let last_number = runs
-            .append(&lease, request.first_number, request.events)
-            .await?;
+        let runs = self.0.runs.clone();
+        let (first, events) = (request.first_number, request.events);
+        let appending = async move { runs.append(&lease, first, events).await };
+        let last_number = to_the_end(appending).await?;
         Ok(proto::AppendRunEventsResponse { last_number })
     }
 
@@ -142,7 +145,9 @@ impl Service {
             };
             receiving.write(chunk).await?;
         }
-        let result = self.0.runs.upload(&lease, receiving).await?;
+        let runs = self.0.runs.clone();
+        let keeping = async move { runs.upload(&lease, receiving).await };
+        let result = to_the_end(keeping).await?;
         Ok(proto::UploadRunResultResponse {
             snapshot_id: result.id.to_string(),
         })
@@ -159,7 +164,10 @@ impl Service {
             let message = format!("must have at most {MAX_MESSAGE} characters");
             return Err(Error::invalid("message", message));
         }
-        let row = self.0.runs.finish(&lease, outcome, request.message).await?;
+        let runs = self.0.runs.clone();
+        let message = request.message;
+        let finishing = async move { runs.finish(&lease, outcome, message).await };
+        let row = to_the_end(finishing).await?;
         Ok(proto::FinishRunResponse {
             run: Some(encode(&row)?),
         })

@@ -45,6 +45,7 @@ pub(in crate::grpc) fn encode(row: &run::Model) -> Result<proto::Run, Error> {
         usage: Some(usage_of(row)),
         schedule_id: id(row.schedule_id),
         slot_time: row.slot_time.map(timestamp),
+        retry_of_run_id: id(row.retry_of),
     })
 }
 

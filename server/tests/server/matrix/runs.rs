@@ -71,6 +71,7 @@ async fn queue(
         ..Default::default()
     };
     let new = NewRun {
+        retry_of: None,
         workspace,
         user: cast.owner.id,
         title: String::new(),
@@ -168,6 +169,13 @@ pub const METHODS: &[Method] = &[
     ("RunService/CancelRun", Allowed::Editors, |place| {
         one(proto::CancelRunRequest {
             run_id: place.runs.run.clone(),
+        })
+    }),
+    ("RunService/RetryRun", Allowed::Editors, |place| {
+        one(proto::RetryRunRequest {
+            run_id: place.runs.run.clone(),
+            current_files: true,
+            ..Default::default()
         })
     }),
     ("RunService/ApplyRun", Allowed::Editors, |place| {

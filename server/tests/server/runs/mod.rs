@@ -15,10 +15,12 @@ use crate::{
     raw::{file, zip},
 };
 
+mod dispatching;
 mod fencing;
 mod interleaving;
 pub mod leases;
 mod models;
+mod repeating;
 mod results;
 
 /// A user with a workspace, and a runner.

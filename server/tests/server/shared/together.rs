@@ -224,6 +224,28 @@ async fn nothing_is_brought_back_while_an_agent_works_at_another_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_stored_at_one_server_is_masked_at_the_other() {
+    const VALUE: &str = "canary-9d2f-canary";
+    let pair = Pair::start().await;
+    pair.here.bypass_permissions(&pair.workspace).await;
+    let session = pair.here.new_session(&pair.workspace).await;
+    let command = format!("!bash for i in $(seq 40); do echo {VALUE}; sleep 0.1; done");
+    pair.here.say(&session, &command).await.expect("sent");
+    let began = |kind: &Kind| matches!(kind, Kind::ToolCall(_));
+    pair.there.until(&session, began).await;
+    let request = proto::CreateSecretRequest {
+        name: "canary".to_owned(),
+        value: VALUE.to_owned(),
+        ..Default::default()
+    };
+    let stored = pair.there.secrets().create_secret(request).await;
+    stored.expect("stored");
+    pair.there.until_turn_ended(&session, 1).await;
+    let results = result_of(&pair.here.history(&session).await);
+    assert!(!results[0].0.contains(VALUE), "{results:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_goes_through_both_servers() {
     let pair = Pair::start().await;
     let desk = Desk::new(&pair.first).await;
