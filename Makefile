@@ -110,6 +110,12 @@ screenshots: setup-test binaries bundle ## Take a picture of every view, into en
 	MEMBRANE_BIN='$(TARGET)/debug/membrane' MEMBRANE_SCRIPTED='$(TARGET)/debug/membrane-scripted' \
 		MEMBRANE_SITE_DIR='$(TARGET)/site' end2end/screenshots.sh
 
+# For as long as you like, up to half an hour: make soak MINUTES=30. The same faults again: SEED=7.
+.PHONY: soak
+soak: setup-test binaries bundle ## Kill, hold up and cut off what runs need; see that none is lost or done twice.
+	MEMBRANE_BIN='$(TARGET)/debug/membrane' MEMBRANE_SITE_DIR='$(TARGET)/site' \
+		MINUTES='$(or $(MINUTES),10)' SEED='$(SEED)' end2end/soak/run.sh
+
 # For some rows of the list of goals: make bench ROWS='1 11'. For a quick try: ROUNDS=2. For data in
 # memory: DATA=/dev/shm.
 .PHONY: bench
