@@ -110,7 +110,7 @@ test('a run is run again, on the same files or on those that are there now', asy
   const { page } = view;
   const first = `${server.url}/workspaces/${workspace}/runs/${id}`;
   await view.open(first);
-  await page.getByText('No luck.').waitFor();
+  await page.locator('.run-message').getByText('No luck.').waitFor();
   await page.getByRole('button', { name: 'On the same files' }).click();
   await page.waitForURL((url) => url.href !== first);
   await page.locator('.run-head').getByText('Queued').waitFor();
