@@ -1,5 +1,7 @@
 //! Doing things to their end.
 
+use tracing::Instrument as _;
+
 use crate::error::Error;
 
 /// Does something to its end, also when nobody waits for it any more: what is stored is told of, too,
@@ -10,7 +12,7 @@ use crate::error::Error;
 pub async fn to_the_end<T: Send + 'static>(
     doing: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::spawn(doing)
+    tokio::spawn(doing.in_current_span())
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
 }
