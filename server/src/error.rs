@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
+use membrane_agent::entries::BadEntry;
 use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -69,6 +70,12 @@ pub enum Error {
     /// Something of ours is broken.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<BadEntry> for Error {
+    fn from(bad: BadEntry) -> Self {
+        Self::invalid(bad.field, bad.message)
+    }
 }
 
 impl From<DbError> for Error {

@@ -30,10 +30,18 @@ impl Receiving {
     /// # Errors
     /// The file system's own.
     pub fn begin(app: &App) -> Result<Self, Error> {
+        Self::begin_up_to(app, Limits::default().max_archive_bytes)
+    }
+
+    /// The same, of at most so many bytes.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn begin_up_to(app: &App, limit: u64) -> Result<Self, Error> {
         Ok(Self {
             upload: app.places.upload()?,
             size: 0,
-            limit: Limits::default().max_archive_bytes,
+            limit,
         })
     }
 

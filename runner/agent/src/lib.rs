@@ -1,11 +1,12 @@
 //! The engines, the tools and the sandbox: everything an agent is, as a library that any host can
 //! call. It knows no gRPC, no database and no user interface; of the wire it uses only the messages
-//! of events and of what a workspace sets, so that there is one schema of each.
+//! of events, of what a workspace sets and of trees, so that there is one schema of each.
 
 pub mod command_line;
 pub mod cost;
 pub mod egress;
 pub mod engine;
+pub mod entries;
 pub mod history;
 pub mod host;
 pub mod images;

@@ -15,12 +15,17 @@ pub struct Runner {
 }
 
 /// The methods of runners. What they may do to a run is then decided by their lease.
-pub const RUNNER_METHODS: [&str; 7] = [
+pub const RUNNER_METHODS: [&str; 12] = [
     "/membrane.v1.RunService/ClaimRun",
     "/membrane.v1.RunService/StartRun",
     "/membrane.v1.RunService/HeartbeatRun",
     "/membrane.v1.RunService/DownloadRunBase",
     "/membrane.v1.RunService/AppendRunEvents",
+    "/membrane.v1.RunService/ReadRunManifest",
+    "/membrane.v1.RunService/DownloadRunBlobs",
+    "/membrane.v1.RunService/FindMissingRunBlobs",
+    "/membrane.v1.RunService/UploadRunBlobs",
+    "/membrane.v1.RunService/CommitRunResult",
     "/membrane.v1.RunService/UploadRunResult",
     "/membrane.v1.RunService/FinishRun",
 ];

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use membrane_entity::{run, snapshot};
+use membrane_files::store::{Entry, Manifest};
 use membrane_proto::v1::{EventPayload, RunOutcome, RunState};
 use tokio::{
     sync::{Notify, futures::Notified},
@@ -382,16 +383,44 @@ impl Runs {
         lease: &HeldLease,
         received: Receiving,
     ) -> Result<snapshot::Model, Error> {
-        let run = self.leased(lease).await?;
-        let new = NewSnapshot {
-            workspace: WorkspaceId(run.workspace_id),
-            user: user_of(&run),
-            title: run.title,
-            pinned: false,
-            key: None,
-        };
+        let new = result_of(self.leased(lease).await?);
         let snapshots = &self.dependencies.snapshots;
         let (result, _) = snapshots.import(new, received, Kind::RunResult).await?;
+        self.note_result(lease, result).await
+    }
+
+    /// What a run begins with, and where.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with STALE_LEASE.
+    pub async fn begins_with(&self, lease: &HeldLease) -> Result<(WorkspaceId, Manifest), Error> {
+        let run = self.leased(lease).await?;
+        let workspace = WorkspaceId(run.workspace_id);
+        let snapshots = &self.dependencies.snapshots;
+        let manifest = snapshots.recorded(workspace, run.base_manifest).await?;
+        Ok((workspace, manifest))
+    }
+
+    /// Makes a snapshot of what a run has made, whose contents are there.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] with STALE_LEASE or MISSING_BLOB; [`Error::Invalid`].
+    pub async fn commit(
+        &self,
+        lease: &HeldLease,
+        entries: Vec<Entry>,
+    ) -> Result<snapshot::Model, Error> {
+        let new = result_of(self.leased(lease).await?);
+        let snapshots = &self.dependencies.snapshots;
+        let result = snapshots.commit(new, entries, Kind::RunResult).await?;
+        self.note_result(lease, result).await
+    }
+
+    async fn note_result(
+        &self,
+        lease: &HeldLease,
+        result: snapshot::Model,
+    ) -> Result<snapshot::Model, Error> {
         let (id, now) = (SnapshotId(result.id), self.dependencies.clock.now());
         let database = &self.dependencies.database;
         database.set_run_result(lease, id, now).await?;
@@ -506,6 +535,17 @@ impl Runs {
             self.dependencies.log.hub.signals().queued();
         }
         changed.run
+    }
+}
+
+/// The snapshot of what a run has made.
+fn result_of(run: run::Model) -> NewSnapshot {
+    NewSnapshot {
+        workspace: WorkspaceId(run.workspace_id),
+        user: user_of(&run),
+        title: run.title,
+        pinned: false,
+        key: None,
     }
 }
 

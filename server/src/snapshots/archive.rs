@@ -46,7 +46,7 @@ impl Snapshots {
     /// Makes a snapshot of an archive that was received, for what `kind` says. Answers also what the archive had.
     ///
     /// # Errors
-    /// The archive's own reason.
+    /// The archive's own reason; [`Error::Exhausted`] with STORE_FULL.
     pub async fn import(
         &self,
         new: NewSnapshot,
@@ -65,11 +65,13 @@ impl Snapshots {
             let imported = import_zip(archive, directory, &Limits::default());
             let summary = imported.map_err(workspaces::refused)?;
             let store = self.changes.tree(workspace)?.store;
+            self.room.check(workspace, &store)?;
             let now = system_time(self.clock.now());
             let options = ScanOptions::default();
             let scanned = scan(directory, &store, &mut StatCache::default(), now, &options);
             let manifest = scanned.map_err(refused)?.manifest;
             let digest = store.save_manifest(&manifest).map_err(broken)?;
+            self.room.add(workspace, summary.total_bytes);
             Ok((Picture::of(digest, &manifest)?, summary))
         })
     }

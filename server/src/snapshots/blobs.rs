@@ -66,13 +66,24 @@ impl Snapshots {
     /// Stores contents that have arrived.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with DIGEST_MISMATCH.
+    /// [`Error::Rejected`] with DIGEST_MISMATCH; [`Error::Exhausted`] with STORE_FULL.
     pub async fn keep(&self, workspace: WorkspaceId, blob: Arriving) -> Result<(), Error> {
         let snapshots = self.clone();
-        blocking(move || blob.store(&snapshots.changes.tree(workspace)?.store)).await
+        blocking(move || {
+            let store = snapshots.changes.tree(workspace)?.store;
+            if store.contains(&blob.digest).map_err(broken)? {
+                return blob.store(&store);
+            }
+            snapshots.room.check(workspace, &store)?;
+            let size = blob.size;
+            blob.store(&store)?;
+            snapshots.room.add(workspace, size);
+            Ok(())
+        })
+        .await
     }
 
-    /// Makes a snapshot of entries whose contents the store has.
+    /// Makes a snapshot of entries whose contents the store has, for what `kind` says.
     ///
     /// # Errors
     /// [`Error::Invalid`] for entries that make no tree; [`Error::Precondition`] with MISSING_BLOB.
@@ -80,6 +91,7 @@ impl Snapshots {
         &self,
         new: NewSnapshot,
         entries: Vec<Entry>,
+        kind: Kind,
     ) -> Result<snapshot::Model, Error> {
         let (workspace, snapshots) = (new.workspace, self.clone());
         let made = blocking(move || {
@@ -91,7 +103,7 @@ impl Snapshots {
             let digest = store.save_manifest(&manifest).map_err(broken)?;
             Picture::of(digest, &manifest)
         });
-        self.insert(new, Kind::Received, made.await?).await
+        self.insert(new, kind, made.await?).await
     }
 }
 
@@ -155,7 +167,7 @@ impl Arriving {
             self.held.extend_from_slice(&data);
             return Ok(());
         }
-        let mut spilled = Receiving::begin(app)?;
+        let mut spilled = Receiving::begin_up_to(app, MAX_BLOB)?;
         spilled.write(std::mem::take(&mut self.held).into()).await?;
         spilled.write(data).await?;
         self.spilled = Some(spilled);

@@ -23,9 +23,13 @@ use crate::{
 mod archive;
 mod blobs;
 mod restore;
+mod room;
 
 pub use blobs::{Arriving, MAX_BLOB};
 pub use restore::Restored;
+pub use room::Sending;
+
+use room::Room;
 
 /// How long what a restore replaced, or a run made, is kept, in milliseconds.
 const LIFETIME: Millis = 30 * 24 * 3_600_000;
@@ -39,6 +43,7 @@ pub struct Snapshots {
     changes: Changes,
     files: Files,
     clock: Clock,
+    room: Room,
 }
 
 /// How a snapshot came to be.
@@ -94,7 +99,16 @@ impl Snapshots {
             changes,
             files,
             clock,
+            room: Room::default(),
         }
+    }
+
+    /// Lets a user send a snapshot, or contents for one, as long as the answer lives.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] with UPLOADS when they send too much at the same time.
+    pub fn begin_sending(&self, user: UserId) -> Result<Sending, Error> {
+        self.room.begin(user)
     }
 
     /// Takes a picture of the files as they are, for what `kind` says.
@@ -133,10 +147,18 @@ impl Snapshots {
         id: SnapshotId,
     ) -> Result<Manifest, Error> {
         let row = self.get(workspace, id).await?;
+        self.recorded(workspace, row.manifest).await
+    }
+
+    /// A recorded manifest by its name.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn recorded(&self, workspace: WorkspaceId, name: String) -> Result<Manifest, Error> {
         let snapshots = self.clone();
         blocking(move || {
             let tree = snapshots.changes.tree(workspace)?;
-            tree.manifest(&named(&row.manifest)?)
+            tree.manifest(&named(&name)?)
         })
         .await
     }

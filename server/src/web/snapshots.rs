@@ -69,6 +69,7 @@ pub async fn receive(
         request_id: wanted.request_id,
     };
     let new = new_snapshot(header, &permit, "ImportSnapshot")?;
+    let _sending = app.snapshots.begin_sending(permit.user_id())?;
     let mut receiving = Receiving::begin(&app)?;
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {

@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const COLLECTING: &str = "collecting what nobody needs";
+const MEASURING: &str = "measuring what there is";
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,6 +68,28 @@ fn digest(node: &Node) -> Option<Digest> {
     match node {
         Node::File { digest, .. } => Some(*digest),
         _ => None,
+    }
+}
+
+impl Store {
+    /// How many bytes all contents have together.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn measure(&self) -> Result<u64, StoreError> {
+        let mut bytes: u64 = 0;
+        for shard in names(&self.blobs)? {
+            let opened = self.blobs.open_dir_nofollow(&shard);
+            let directory = opened.map_err(StoreError::io(MEASURING))?;
+            for name in names(&directory)? {
+                match statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) => bytes += u64::try_from(stat.st_size).unwrap_or(0),
+                    Err(Errno::NOENT) => {}
+                    Err(error) => return Err(StoreError::io(MEASURING)(error)),
+                }
+            }
+        }
+        Ok(bytes)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     tasks::to_the_end,
 };
 
+mod files;
 mod runner;
 mod wire;
 
@@ -37,10 +38,13 @@ const MAX_KEPT: usize = 10_000;
 
 pub struct Service(pub App);
 
+type Parts<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl RunService for Service {
-    type DownloadRunBaseStream =
-        Pin<Box<dyn Stream<Item = Result<proto::DownloadRunBaseResponse, Status>> + Send>>;
+    type DownloadRunBaseStream = Parts<proto::DownloadRunBaseResponse>;
+    type ReadRunManifestStream = Parts<proto::ReadRunManifestResponse>;
+    type DownloadRunBlobsStream = Parts<proto::DownloadRunBlobsResponse>;
 
     async fn create_run(
         &self,
@@ -144,6 +148,46 @@ impl RunService for Service {
     ) -> Answer<Self::DownloadRunBaseStream> {
         let runner = runner(&request)?;
         answer(self.download(runner, request.into_inner()).await)
+    }
+
+    async fn read_run_manifest(
+        &self,
+        request: Request<proto::ReadRunManifestRequest>,
+    ) -> Answer<Self::ReadRunManifestStream> {
+        let runner = runner(&request)?;
+        answer(self.manifest(runner, request.into_inner()).await)
+    }
+
+    async fn download_run_blobs(
+        &self,
+        request: Request<proto::DownloadRunBlobsRequest>,
+    ) -> Answer<Self::DownloadRunBlobsStream> {
+        let runner = runner(&request)?;
+        answer(self.download_blobs(runner, request.into_inner()).await)
+    }
+
+    async fn find_missing_run_blobs(
+        &self,
+        request: Request<proto::FindMissingRunBlobsRequest>,
+    ) -> Answer<proto::FindMissingRunBlobsResponse> {
+        let runner = runner(&request)?;
+        answer(self.missing_blobs(runner, request.into_inner()).await)
+    }
+
+    async fn upload_run_blobs(
+        &self,
+        request: Request<Streaming<proto::UploadRunBlobsRequest>>,
+    ) -> Answer<proto::UploadRunBlobsResponse> {
+        let runner = runner(&request)?;
+        answer(self.upload_blobs(runner, request.into_inner()).await)
+    }
+
+    async fn commit_run_result(
+        &self,
+        request: Request<Streaming<proto::CommitRunResultRequest>>,
+    ) -> Answer<proto::CommitRunResultResponse> {
+        let runner = runner(&request)?;
+        answer(self.commit_result(runner, request.into_inner()).await)
     }
 
     async fn append_run_events(

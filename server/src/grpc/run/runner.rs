@@ -174,7 +174,7 @@ impl Service {
     }
 }
 
-fn held(runner: Runner, lease: Option<proto::RunLease>) -> Result<HeldLease, Error> {
+pub(super) fn held(runner: Runner, lease: Option<proto::RunLease>) -> Result<HeldLease, Error> {
     let lease = lease.ok_or_else(|| Error::invalid("lease", "is required"))?;
     Ok(HeldLease {
         run: RunId(decode::id(&lease.run_id, "run")?),
@@ -185,7 +185,7 @@ fn held(runner: Runner, lease: Option<proto::RunLease>) -> Result<HeldLease, Err
     })
 }
 
-async fn next<T>(parts: &mut Streaming<T>) -> Result<Option<T>, Error> {
+pub(super) async fn next<T>(parts: &mut Streaming<T>) -> Result<Option<T>, Error> {
     parts.message().await.map_err(|_| Error::Cancelled)
 }
 

@@ -23,7 +23,7 @@ use crate::{
     uploads::Receiving,
 };
 
-mod sync;
+pub(super) mod sync;
 mod wire;
 
 use wire::encode;
@@ -313,6 +313,7 @@ impl Service {
         };
         let permit = self.may_manage(caller, &header.workspace_id).await?;
         let new = new_snapshot(header, &permit, "ImportSnapshot")?;
+        let _sending = self.0.snapshots.begin_sending(permit.user_id())?;
         let mut receiving = Receiving::begin(&self.0)?;
         while let Some(message) = next(&mut parts).await? {
             let Some(ImportPart::Chunk(chunk)) = message.part else {

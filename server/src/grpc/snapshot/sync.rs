@@ -2,25 +2,26 @@
 
 use std::{collections::HashSet, io::Read as _, sync::Arc};
 
+use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream::try_unfold};
+use membrane_agent::entries::{self, BadEntry, decode_digest, decode_size};
 use membrane_files::store::{Blob, Digest, Entry, Manifest, Node};
 use membrane_proto::v1::{
     self as proto, commit_snapshot_request::Part as CommitPart,
     upload_blobs_request::Part as UploadPart,
 };
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
 use super::{
-    Parts, Service, check_named, header_first, new_snapshot, next, snapshot_id,
-    wire::{decode_entry, encode, encode_entry, parse_digest, size},
+    Parts, Service, check_named, header_first, new_snapshot, next, snapshot_id, wire::encode,
 };
 use crate::{
-    authz::{Permit, Principal},
+    authz::Principal,
     error::Error,
     files::CHUNK,
     id::WorkspaceId,
     server::App,
-    snapshots::Arriving,
+    snapshots::{Arriving, Kind},
     uploads::blocking,
 };
 
@@ -38,7 +39,9 @@ impl Service {
         let permit = self.may_read(caller, &request.workspace_id).await?;
         let id = snapshot_id(&request.snapshot_id)?;
         let manifest = self.0.snapshots.manifest(permit.workspace, id).await?;
-        Ok(Box::pin(pages(manifest)))
+        Ok(Box::pin(pages(manifest).map(|entries| {
+            Ok(proto::ReadManifestResponse { entries })
+        })))
     }
 
     pub(super) async fn download(
@@ -48,19 +51,13 @@ impl Service {
     ) -> Result<Parts<proto::DownloadBlobsResponse>, Error> {
         let permit = self.may_read(caller, &request.workspace_id).await?;
         let id = snapshot_id(&request.snapshot_id)?;
-        check_named("digests", request.digests.len())?;
         let manifest = self.0.snapshots.manifest(permit.workspace, id).await?;
-        let known: HashSet<Digest> = manifest.entries().iter().filter_map(digest_of).collect();
-        let digests = request.digests.iter().map(|digest| parse_digest(digest));
-        let digests: Vec<Digest> = digests.collect::<Result<_, _>>()?;
-        if digests.iter().any(|digest| !known.contains(digest)) {
-            return Err(Error::NotFound("blob in this snapshot"));
-        }
-        Ok(Box::pin(contents(
-            self.0.clone(),
-            permit.workspace,
-            digests,
-        )))
+        let digests = wanted(&manifest, &request.digests)?;
+        let parts = contents(self.0.clone(), permit.workspace, digests);
+        Ok(Box::pin(parts.map(|part| {
+            let (digest, data) = part?;
+            Ok(proto::DownloadBlobsResponse { digest, data })
+        })))
     }
 
     pub(super) async fn missing(
@@ -69,12 +66,7 @@ impl Service {
         request: proto::FindMissingBlobsRequest,
     ) -> Result<proto::FindMissingBlobsResponse, Error> {
         let permit = self.may_manage(caller, &request.workspace_id).await?;
-        check_named("files", request.files.len())?;
-        let files = request.files.iter().map(|file| {
-            let digest = parse_digest(&file.digest)?;
-            Ok((digest, size("files.size", file.size)?))
-        });
-        let files = files.collect::<Result<_, Error>>()?;
+        let files = decode_files(&request.files)?;
         let missing = self.0.snapshots.missing(permit.workspace, files).await?;
         Ok(proto::FindMissingBlobsResponse {
             digests: missing.iter().map(ToString::to_string).collect(),
@@ -91,33 +83,19 @@ impl Service {
             return Err(header_first());
         };
         let permit = self.may_manage(caller, &header.workspace_id).await?;
-        let (mut arriving, mut blob_count) = (None::<Arriving>, 0);
+        let _sending = self.0.snapshots.begin_sending(permit.user_id())?;
+        let mut blobs = Blobs::new(&self.0, permit.workspace);
         while let Some(message) = next(&mut parts).await? {
-            match (message.part, &mut arriving) {
-                (Some(UploadPart::Data(data)), Some(blob)) => blob.write(&self.0, data).await?,
-                (Some(UploadPart::Data(_)), None) => {
-                    return Err(Error::invalid("digest", "must come before its data"));
-                }
-                (Some(UploadPart::Digest(digest)), _) => {
-                    let begun = Arriving::new(parse_digest(&digest)?);
-                    blob_count += self.keep(&permit, arriving.replace(begun)).await?;
-                }
-                (Some(UploadPart::Header(_)) | None, _) => {
+            match message.part {
+                Some(UploadPart::Digest(digest)) => blobs.begin(&digest).await?,
+                Some(UploadPart::Data(data)) => blobs.go_on(data).await?,
+                Some(UploadPart::Header(_)) | None => {
                     return Err(Error::invalid("header", "must be sent once"));
                 }
             }
         }
-        blob_count += self.keep(&permit, arriving).await?;
+        let blob_count = blobs.finish().await?;
         Ok(proto::UploadBlobsResponse { blob_count })
-    }
-
-    /// Stores a blob that is complete; answers how many that were.
-    pub(super) async fn keep(&self, permit: &Permit, blob: Option<Arriving>) -> Result<i32, Error> {
-        let Some(blob) = blob else {
-            return Ok(0);
-        };
-        self.0.snapshots.keep(permit.workspace, blob).await?;
-        Ok(1)
     }
 
     pub(super) async fn commit(
@@ -130,22 +108,17 @@ impl Service {
             return Err(header_first());
         };
         let permit = self.may_manage(caller, &header.workspace_id).await?;
+        let _sending = self.0.snapshots.begin_sending(permit.user_id())?;
         let new = new_snapshot(header, &permit, "CommitSnapshot")?;
-        let mut entries = Vec::new();
+        let mut entries = Entries::default();
         while let Some(message) = next(&mut parts).await? {
             let Some(CommitPart::Entries(more)) = message.part else {
                 return Err(Error::invalid("header", "must be sent once"));
             };
-            if more.entries.len() > ENTRIES || entries.len() + more.entries.len() > MAX_ENTRIES {
-                let message =
-                    format!("must be at most {ENTRIES} in a message and {MAX_ENTRIES} in all");
-                return Err(Error::invalid("entries", message));
-            }
-            for entry in more.entries {
-                entries.push(decode_entry(entry)?);
-            }
+            entries.add(more)?;
         }
-        let row = self.0.snapshots.commit(new, entries).await?;
+        let committed = self.0.snapshots.commit(new, entries.0, Kind::Received);
+        let row = committed.await?;
         Ok(proto::CommitSnapshotResponse {
             snapshot: Some(encode(row)?),
         })
@@ -159,14 +132,109 @@ fn digest_of(entry: &Entry) -> Option<Digest> {
     }
 }
 
+/// Which contents are wanted of a manifest's.
+pub(in crate::grpc) fn wanted(
+    manifest: &Manifest,
+    digests: &[String],
+) -> Result<Vec<Digest>, Error> {
+    check_named("digests", digests.len())?;
+    let known: HashSet<Digest> = manifest.entries().iter().filter_map(digest_of).collect();
+    let digests = digests.iter().map(|digest| decode_digest(digest));
+    let digests: Vec<Digest> = digests.collect::<Result<_, BadEntry>>()?;
+    if digests.iter().any(|digest| !known.contains(digest)) {
+        return Err(Error::NotFound("blob in this snapshot"));
+    }
+    Ok(digests)
+}
+
+/// Digests and sizes of a request.
+pub(in crate::grpc) fn decode_files(
+    files: &[proto::SnapshotFile],
+) -> Result<Vec<(Digest, u64)>, Error> {
+    check_named("files", files.len())?;
+    let decode = |file: &proto::SnapshotFile| {
+        let digest = decode_digest(&file.digest)?;
+        Ok((digest, decode_size("files.size", file.size)?))
+    };
+    files.iter().map(decode).collect()
+}
+
+/// Contents that are sent, one after the other.
+pub(in crate::grpc) struct Blobs<'a> {
+    app: &'a App,
+    workspace: WorkspaceId,
+    arriving: Option<Arriving>,
+    count: i32,
+}
+
+impl<'a> Blobs<'a> {
+    pub(in crate::grpc) fn new(app: &'a App, workspace: WorkspaceId) -> Self {
+        Self {
+            app,
+            workspace,
+            arriving: None,
+            count: 0,
+        }
+    }
+
+    /// The next contents begin, and those before are complete.
+    pub(in crate::grpc) async fn begin(&mut self, digest: &str) -> Result<(), Error> {
+        let begun = Arriving::new(decode_digest(digest)?);
+        let complete = self.arriving.replace(begun);
+        self.keep(complete).await
+    }
+
+    /// The next bytes.
+    pub(in crate::grpc) async fn go_on(&mut self, data: Bytes) -> Result<(), Error> {
+        match &mut self.arriving {
+            Some(arriving) => arriving.write(self.app, data).await,
+            None => Err(Error::invalid("digest", "must come before its data")),
+        }
+    }
+
+    /// Answers how many were stored.
+    pub(in crate::grpc) async fn finish(mut self) -> Result<i32, Error> {
+        let complete = self.arriving.take();
+        self.keep(complete).await?;
+        Ok(self.count)
+    }
+
+    async fn keep(&mut self, complete: Option<Arriving>) -> Result<(), Error> {
+        let Some(blob) = complete else {
+            return Ok(());
+        };
+        self.app.snapshots.keep(self.workspace, blob).await?;
+        self.count += 1;
+        Ok(())
+    }
+}
+
+/// Entries that are sent.
+#[derive(Default)]
+pub(in crate::grpc) struct Entries(pub(in crate::grpc) Vec<Entry>);
+
+impl Entries {
+    pub(in crate::grpc) fn add(&mut self, more: proto::SnapshotEntries) -> Result<(), Error> {
+        let count = more.entries.len();
+        if count > ENTRIES || self.0.len() + count > MAX_ENTRIES {
+            let message =
+                format!("must be at most {ENTRIES} in a message and {MAX_ENTRIES} in all");
+            return Err(Error::invalid("entries", message));
+        }
+        for entry in more.entries {
+            self.0.push(entries::decode(entry)?);
+        }
+        Ok(())
+    }
+}
+
 /// A manifest in messages; an empty one in one.
-fn pages(manifest: Manifest) -> impl Stream<Item = Result<proto::ReadManifestResponse, Status>> {
+pub(in crate::grpc) fn pages(manifest: Manifest) -> impl Stream<Item = Vec<proto::SnapshotEntry>> {
     let manifest = Arc::new(manifest);
     let messages = manifest.entries().len().div_ceil(ENTRIES).max(1);
     futures::stream::iter(0..messages).map(move |message| {
         let rest = manifest.entries().iter().skip(message * ENTRIES);
-        let entries = rest.take(ENTRIES).map(encode_entry).collect();
-        Ok(proto::ReadManifestResponse { entries })
+        rest.take(ENTRIES).map(entries::encode).collect()
     })
 }
 
@@ -176,12 +244,13 @@ struct Place {
     open: Option<Blob>,
 }
 
-/// Contents one after the other, part by part. No thread waits for a slow reader.
-fn contents(
+/// Contents one after the other, part by part, the first of each with its digest. No thread waits
+/// for a slow reader.
+pub(in crate::grpc) fn contents(
     app: App,
     workspace: WorkspaceId,
     digests: Vec<Digest>,
-) -> impl Stream<Item = Result<proto::DownloadBlobsResponse, Status>> {
+) -> impl Stream<Item = Result<(String, Bytes), Error>> {
     let place = Place {
         digests: digests.into_iter(),
         open: None,
@@ -193,11 +262,7 @@ fn contents(
                 let (data, blob) = part(blob).await?;
                 if !data.is_empty() {
                     place.open = Some(blob);
-                    let response = proto::DownloadBlobsResponse {
-                        digest: String::new(),
-                        data: data.into(),
-                    };
-                    return Ok(Some((response, place)));
+                    return Ok(Some(((String::new(), data.into()), place)));
                 }
             }
             let Some(digest) = place.digests.next() else {
@@ -205,11 +270,7 @@ fn contents(
             };
             let (data, blob) = part(app.snapshots.blob(workspace, digest).await?).await?;
             place.open = Some(blob);
-            let response = proto::DownloadBlobsResponse {
-                digest: digest.to_string(),
-                data: data.into(),
-            };
-            Ok(Some((response, place)))
+            Ok(Some(((digest.to_string(), data.into()), place)))
         }
     })
 }

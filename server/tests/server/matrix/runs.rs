@@ -236,6 +236,41 @@ pub const METHODS: &[Method] = &[
             events: Vec::new(),
         })
     }),
+    ("RunService/ReadRunManifest", Allowed::Runners, |place| {
+        one(proto::ReadRunManifestRequest {
+            lease: place.runs.lease.clone(),
+        })
+    }),
+    ("RunService/DownloadRunBlobs", Allowed::Runners, |place| {
+        one(proto::DownloadRunBlobsRequest {
+            lease: place.runs.lease.clone(),
+            digests: Vec::new(),
+        })
+    }),
+    (
+        "RunService/FindMissingRunBlobs",
+        Allowed::Runners,
+        |place| {
+            one(proto::FindMissingRunBlobsRequest {
+                lease: place.runs.lease.clone(),
+                files: Vec::new(),
+            })
+        },
+    ),
+    ("RunService/UploadRunBlobs", Allowed::Runners, |place| {
+        use proto::upload_run_blobs_request::Part;
+        let lease = place.runs.lease.clone().expect("a lease");
+        one(proto::UploadRunBlobsRequest {
+            part: Some(Part::Lease(lease)),
+        })
+    }),
+    ("RunService/CommitRunResult", Allowed::Runners, |place| {
+        use proto::commit_run_result_request::Part;
+        let lease = place.runs.lease.clone().expect("a lease");
+        one(proto::CommitRunResultRequest {
+            part: Some(Part::Lease(lease)),
+        })
+    }),
     ("RunService/UploadRunResult", Allowed::Runners, |place| {
         use proto::upload_run_result_request::Part;
         let archive = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";

@@ -19,7 +19,7 @@ use crate::{
 fn calls(lease: &proto::RunLease) -> Vec<(&'static str, Bytes)> {
     let lease = || Some(lease.clone());
     let upload = UploadPart::Lease(lease().expect("a lease"));
-    let bytes: [(&str, Vec<u8>); 6] = [
+    let bytes: [(&str, Vec<u8>); 11] = [
         (
             "StartRun",
             proto::StartRunRequest { lease: lease() }.encode_to_vec(),
@@ -38,6 +38,40 @@ fn calls(lease: &proto::RunLease) -> Vec<(&'static str, Bytes)> {
                 lease: lease(),
                 first_number: 1,
                 events: Vec::new(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "ReadRunManifest",
+            proto::ReadRunManifestRequest { lease: lease() }.encode_to_vec(),
+        ),
+        (
+            "DownloadRunBlobs",
+            proto::DownloadRunBlobsRequest {
+                lease: lease(),
+                digests: Vec::new(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "FindMissingRunBlobs",
+            proto::FindMissingRunBlobsRequest {
+                lease: lease(),
+                files: Vec::new(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "UploadRunBlobs",
+            proto::UploadRunBlobsRequest {
+                part: lease().map(proto::upload_run_blobs_request::Part::Lease),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "CommitRunResult",
+            proto::CommitRunResultRequest {
+                part: lease().map(proto::commit_run_result_request::Part::Lease),
             }
             .encode_to_vec(),
         ),

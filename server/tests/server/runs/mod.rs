@@ -22,6 +22,7 @@ pub mod leases;
 mod models;
 mod repeating;
 mod results;
+mod syncing;
 
 /// A user with a workspace, and a runner.
 pub struct Desk {
