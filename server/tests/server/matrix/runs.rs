@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use membrane_entity::run;
+use membrane_files::store::Digest;
 use membrane_proto::v1 as proto;
 use membrane_server::{
     credentials::digest_of,
@@ -244,7 +245,8 @@ pub const METHODS: &[Method] = &[
     ("RunService/DownloadRunBlobs", Allowed::Runners, |place| {
         one(proto::DownloadRunBlobsRequest {
             lease: place.runs.lease.clone(),
-            digests: Vec::new(),
+            // What the turn wrote that was recorded before.
+            digests: vec![Digest::of(b"by a turn").to_string()],
         })
     }),
     (
