@@ -144,7 +144,11 @@ class Shared(unittest.TestCase):
             self.postgres.control("start")
         again = lambda: self._try_again(session)  # noqa: E731
         self.assertEqual(eventually("the session goes on", again), wire.event.TURN_OUTCOME_COMPLETED)
-        self._is_contiguous(history(self.there, session))
+        log = history(self.there, session)
+        self._is_contiguous(log)
+        # Nobody stopped the first one.
+        ended = next(event for event in log if wire.kind(event) == "turn_ended")
+        self.assertEqual(ended.payload.turn_ended.outcome, wire.event.TURN_OUTCOME_ABANDONED)
 
     def _try_again(self, session: str):
         try:

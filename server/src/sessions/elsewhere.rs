@@ -55,9 +55,17 @@ impl Sessions {
     pub fn suspend(&self) {
         let mut state = self.state();
         state.is_suspended = true;
-        for live in state.live.values() {
+        for live in state.live.values_mut() {
+            live.is_suspended = true;
             live.cancel.cancel();
         }
+    }
+
+    /// Whether a session's turn was stopped by [`Self::suspend`], and by nobody else.
+    pub(super) fn is_turn_suspended(&self, session: SessionId) -> bool {
+        let state = self.state();
+        let live = state.live.get(&session);
+        live.is_some_and(|live| live.is_suspended)
     }
 
     /// Begins turns again.

@@ -119,6 +119,8 @@ struct Live {
     redaction: Arc<Redaction>,
     /// Who waits for which answer.
     answers: HashMap<PermissionRequestId, oneshot::Sender<PermissionAnswer>>,
+    /// Whether it is stopped because this server is, or soon will be, taken for dead.
+    is_suspended: bool,
 }
 
 impl Sessions {
@@ -333,6 +335,7 @@ impl Sessions {
             ended,
             redaction: redaction.clone(),
             answers: HashMap::new(),
+            is_suspended: false,
         };
         self.state().live.insert(session, live);
         let run = turns::Run {

@@ -267,7 +267,9 @@ impl Run {
 
     /// The report of a turn that was stopped before it said anything.
     fn stopped(&self) -> TurnReport {
-        let outcome = if self.sessions.stopping.is_cancelled() {
+        let is_servers =
+            self.sessions.stopping.is_cancelled() || self.sessions.is_turn_suspended(self.session);
+        let outcome = if is_servers {
             TurnOutcome::Abandoned
         } else {
             TurnOutcome::Interrupted
