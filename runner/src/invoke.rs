@@ -2,7 +2,7 @@
 //! be done. `POST /invoke` with the invoke token lets the runner claim what there is; it is answered
 //! when that has ended, since whoever starts runners for a request may end them after it.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::AUTHORIZATION};
@@ -11,7 +11,6 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
-use tokio_util::task::TaskTracker;
 
 /// Connections at the same time; more wait.
 const CONNECTIONS: usize = 256;
@@ -49,8 +48,7 @@ pub async fn serve<Work>(
 ) where
     Work: Future<Output = Invoked> + Send + 'static,
 {
-    let tasks = TaskTracker::new();
-    let room = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = room.clone().acquire_owned().await else {
             return;
@@ -60,7 +58,7 @@ pub async fn serve<Work>(
             continue;
         };
         let (token, work) = (token.clone(), work.clone());
-        tasks.spawn(async move {
+        tokio::spawn(async move {
             let _place = place;
             let service = service_fn(move |request| {
                 let (token, work) = (token.clone(), work.clone());

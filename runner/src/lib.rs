@@ -1,7 +1,8 @@
 //! A runner: it dials the server, claims runs, works on each as an agent in a sandbox, and tells what
 //! happens. It needs no inbound port and no database, and knows the server only by its Run service.
 //!
-//! `pool` claims as much as there is room for, when `invoke` says so or all the time, `job` is one claimed run from its lease to its end,
+//! `pool` claims as much as there is room for, all the time or when `invoke` says so; `job` is one
+//! claimed run from its lease to its end,
 //! `control` is the wire, and `place` is the directory where runs are at work.
 
 pub mod config;

@@ -75,6 +75,7 @@ pub async fn run(
         room: Arc::new(Semaphore::new(context.config.capacity)),
         context,
         tasks: TaskTracker::new(),
+        drain: drain.clone(),
     };
     for job in left_over {
         pool.tasks.spawn(job::settle(pool.context.clone(), job));
@@ -96,6 +97,8 @@ struct Pool {
     context: Arc<Context>,
     room: Arc<Semaphore>,
     tasks: TaskTracker,
+    /// Nothing more is claimed.
+    drain: CancellationToken,
 }
 
 impl Pool {
@@ -143,6 +146,9 @@ impl Pool {
     /// Works on one run after the other until there is none, as one of those that there is room for.
     async fn claim_what_there_is(self) -> Invoked {
         loop {
+            if self.drain.is_cancelled() {
+                return Invoked::Full;
+            }
             let Ok(place) = self.room.clone().try_acquire_owned() else {
                 return Invoked::Full;
             };

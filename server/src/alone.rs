@@ -52,11 +52,17 @@ impl Alone {
     /// # Errors
     /// The file system's own.
     pub fn tell(&self, versions: &[i32]) -> io::Result<()> {
-        let words: Vec<String> = versions.iter().map(ToString::to_string).collect();
-        let line = format!("{}\n", words.join(" "));
+        let line = format!("{}\n", words(versions));
         self.0.set_len(0)?;
         self.0.write_all_at(line.as_bytes(), 0)
     }
+}
+
+/// Versions of the master key as they are written down.
+#[must_use]
+pub fn words(versions: &[i32]) -> String {
+    let words: Vec<String> = versions.iter().map(ToString::to_string).collect();
+    words.join(" ")
 }
 
 /// Which server a data directory belongs to; decided at its first start.

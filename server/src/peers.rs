@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    alone,
     changes::Changes,
     clock::Clock,
     db::{Database, DbError, Heard, Signal},
@@ -28,6 +29,7 @@ use crate::{
     redaction::Redactions,
     runs::Runs,
     sessions::Sessions,
+    vault::Vault,
 };
 
 /// How often a server says that it lives, and looks whether others do.
@@ -56,8 +58,8 @@ pub struct Peers {
     pub log: EventLog,
     /// The time.
     pub clock: Clock,
-    /// Versions of the master key that this server has.
-    pub master_versions: Vec<i32>,
+    /// The master keys that this server has.
+    pub vault: Vault,
     /// Turns of this server.
     pub sessions: Sessions,
     /// What turns of others left to be recorded.
@@ -121,7 +123,7 @@ impl Peers {
     }
 
     async fn register(&self) -> Result<(), Error> {
-        let versions = words(&self.master_versions);
+        let versions = alone::words(&self.vault.versions());
         let now = self.clock.now();
         let registered = self.database.register_server(self.id, versions, now);
         Ok(registered.await?)
@@ -337,11 +339,4 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, DbError>>) -> Option<T
             None
         }
     }
-}
-
-/// Versions of the master key as they are stored.
-#[must_use]
-pub fn words(versions: &[i32]) -> String {
-    let words: Vec<String> = versions.iter().map(ToString::to_string).collect();
-    words.join(" ")
 }

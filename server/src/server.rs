@@ -31,7 +31,7 @@ use crate::{
     events::{EventLog, Watchers},
     files::{Files, Notices},
     id::ServerId,
-    peers::{self, Peers, Taking},
+    peers::{Peers, Taking},
     previews::Previews,
     providers::{self, Providers},
     redaction::Redactions,
@@ -214,7 +214,7 @@ impl Server {
             database: app.database.clone(),
             log: app.log.clone(),
             clock: app.clock.clone(),
-            master_versions: vault.versions(),
+            vault: vault.clone(),
             sessions: app.sessions.clone(),
             changes: app.changes.clone(),
             runs: app.runs.clone(),
@@ -422,7 +422,7 @@ impl Reloader {
         self.alone.tell(&versions)?;
         let told = self
             .database
-            .set_master_versions(self.id, peers::words(&versions));
+            .set_master_versions(self.id, alone::words(&versions));
         told.await?;
         tracing::info!(?versions, "the master keys were read again");
         Ok(())

@@ -60,7 +60,7 @@ impl Signals {
         self.add(|pending| pending.interrupts = true);
     }
 
-    /// There are secrets or keys that nothing said may name any more.
+    /// Secrets or keys were stored that are to be masked.
     pub fn secrets(&self) {
         self.add(|pending| pending.secrets = true);
     }

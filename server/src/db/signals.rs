@@ -24,7 +24,7 @@ pub struct Signal {
     pub queued: bool,
     /// Whether turns of another server are to be stopped.
     pub interrupts: bool,
-    /// Whether there are secrets or keys that what is said does not name any more.
+    /// Whether secrets or keys were stored that are to be masked.
     #[serde(default)]
     pub secrets: bool,
 }

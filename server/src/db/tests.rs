@@ -1,7 +1,6 @@
 use membrane_migration::{Migrator, MigratorTrait as _};
-use sea_orm::ConnectionTrait as _;
-
 use membrane_proto::v1::{EventPayload, RunOutput, RunState, event_payload::Kind};
+use sea_orm::ConnectionTrait as _;
 
 use super::{Database, Ending, HeldLease, OpenError, sqlite};
 use crate::id::{RunId, RunnerTokenId, SessionId, TurnId, WorkspaceId};

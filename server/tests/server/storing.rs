@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::storage;
 
-fn event(stream: &str, text: String) -> NewEvent {
+/// What an agent says.
+pub fn event(stream: &str, text: String) -> NewEvent {
     NewEvent {
         stream: stream.to_owned(),
         turn_id: String::new(),

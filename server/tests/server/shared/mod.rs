@@ -5,34 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use membrane_agent::redact::Redactor;
-use membrane_proto::v1::{AgentText, EventPayload, event_payload::Kind};
 use membrane_server::{
     clock::Clock,
     config::Config,
     credentials::new_runner_token,
-    db::{Claimant, Database, NewEvent},
+    db::{Claimant, Database},
     id::RunnerTokenId,
     server::Server,
 };
 use tempfile::TempDir;
 
-use crate::{fixture::TestServer, runs::Desk, storage};
+use crate::{fixture::TestServer, runs::Desk, storage, storing::event};
 
 mod together;
-
-fn event(stream: &str, text: String) -> NewEvent {
-    NewEvent {
-        stream: stream.to_owned(),
-        turn_id: String::new(),
-        payload: EventPayload {
-            kind: Some(Kind::AgentText(AgentText {
-                block_id: String::new(),
-                text,
-            })),
-            ..EventPayload::default()
-        },
-    }
-}
 
 async fn open(directory: &TempDir) -> Database {
     let url = storage::postgres(directory.path());
