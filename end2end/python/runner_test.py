@@ -459,6 +459,15 @@ class Called(unittest.TestCase):
         )
         self.assertEqual(code_of(claim), grpc.StatusCode.UNAUTHENTICATED)
 
+    def test_told_to_stop_it_finishes_what_it_has_and_claims_nothing_more(self):
+        first = self.work.queue("!bash sleep 3.7531")
+        eventually("it works", lambda: processes_with("sleep\0" "3.7531"))
+        second = self.work.queue("!bash echo for another one")
+        self.runner.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.runner.process.wait(30), 0, self.runner.log())
+        self.assertEqual(self.work.get(first).state, wire.event.RUN_STATE_SUCCEEDED)
+        self.assertEqual(self.work.get(second).state, wire.event.RUN_STATE_QUEUED)
+
     def call(self, method: str, path: str, token: str = "") -> int:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         if token:
