@@ -109,6 +109,19 @@ test('what was used lately comes first, and is forgotten by signing out', async 
   await view.close();
 });
 
+test('it lists everything when it is closed and opened again at once', async () => {
+  const { view, page, options } = await open();
+  await page.evaluate(() => {
+    for (let times = 0; times < 3; times += 1) {
+      window.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true, cancelable: true }));
+    }
+    // Closing is told as a task of its own, and this one comes after it.
+    return new Promise((done) => setTimeout(() => requestAnimationFrame(done), 50));
+  });
+  await options.first().waitFor({ timeout: 5000 });
+  await view.close();
+});
+
 test('files are uploaded, and the search in them begins here', async () => {
   const { view, page } = await open();
   // Asked for early: the browser needs a moment until it hands choosers over.

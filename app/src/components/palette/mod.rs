@@ -127,6 +127,12 @@ impl Palette {
         }
     }
 
+    /// Told by the dialog a while after it closed, when it may be open once more.
+    fn closed(self) {
+        let dialog = self.dialog.get_untracked();
+        self.open.set(dialog.is_some_and(|dialog| dialog.open()));
+    }
+
     /// Reads what there is to choose from; what was read before is listed meanwhile.
     async fn load(self) {
         if let Some(workspace_id) = self.place.workspace_id.get_untracked() {
@@ -314,7 +320,7 @@ pub fn PaletteDialog() -> impl IntoView {
             aria-label="Command palette"
             node_ref=palette.dialog
             on:click=beside
-            on:close=move |_| palette.open.set(false)
+            on:close=move |_| palette.closed()
         >
             <div class="palette-box">
                 <div class="palette-line">
