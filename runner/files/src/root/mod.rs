@@ -31,6 +31,7 @@ pub use entry::{Entry, Etag, Kind};
 pub use error::Error;
 pub use list::{Listing, Place};
 pub use read::Reader;
+pub use remove::remove;
 pub use trash::{TrashId, TrashItem};
 pub use usage::{Amount, Quota, Usage};
 pub use write::Condition;

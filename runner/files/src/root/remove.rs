@@ -11,9 +11,12 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::io;
 
-/// Removes whatever `name` is, and answers what it took. `parent` must be a directory of ours: it
-/// gets fresh names in between. Nothing there is an answer of zero.
-pub(super) fn remove(parent: &Dir, name: &OsStr) -> io::Result<Amount> {
+/// Removes whatever `name` is, whatever its mode bits say, and answers what it took. `parent` must be
+/// a directory of ours: it gets fresh names in between. Nothing there is an answer of zero.
+///
+/// # Errors
+/// The file system's own; what was removed until then stays so.
+pub fn remove(parent: &Dir, name: &OsStr) -> io::Result<Amount> {
     let mut removed = Amount::default();
     let mut left = vec![name.to_owned()];
     while let Some(name) = left.pop() {

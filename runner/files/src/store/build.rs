@@ -14,9 +14,9 @@ pub struct Near<'a> {
     pub manifest: &'a Manifest,
 }
 
-/// Makes a tree in an empty directory. A file that stands at the same path in `near` is linked from
-/// there and not copied; both trees then have it in common until one of them is removed, so nobody
-/// may write to either meanwhile.
+/// Makes a tree in an empty directory. A file that stands at the same path in `near`, has no other
+/// name and the usual mode is linked from there and not copied; both trees then have it in common
+/// until one of them is removed, so nobody may write to either meanwhile.
 ///
 /// # Errors
 /// See [`restore_file`]; what was made until then is left.
@@ -29,7 +29,7 @@ pub fn build_tree(
     for entry in wanted.entries() {
         let is_near = matches!(entry.node, Node::File { .. })
             && near.manifest.get(&entry.path) == Some(&entry.node);
-        // A file that can't be linked, because it has too many names for example, is copied.
+        // A file that can't be linked, because it has another name for example, is copied.
         if is_near && link_file(near.tree, to, &entry.path).is_ok() {
             continue;
         }
