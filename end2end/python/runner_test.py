@@ -3,6 +3,7 @@ everything that can happen to either of them meanwhile."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -163,6 +164,32 @@ class Runs(unittest.TestCase):
         for secret in [runner.environment["MEMBRANE_RUNNER_TOKEN"], "mba_", "mbr_", self.server.url]:
             self.assertNotIn(secret, inside)
         eventually("its directory is gone", lambda: not runner.jobs())
+
+    def test_the_next_run_begins_with_what_the_last_one_installed(self):
+        self.work.write("notes", "as it was\n")
+        runner = self.runner()
+        first = self.work.queue(
+            "!bash mkdir -p node_modules/package && echo installed >node_modules/package/index.js",
+            "!bash echo known >~/settings; echo made >made; ls",
+        )
+        self.work.applied(first)
+        self.work.write("notes", "as somebody left it\n")
+        second = self.work.queue("!bash cat node_modules/package/index.js ~/settings made notes")
+        self.work.ended(second)
+        said = self.work.output(second)
+        self.assertIn("installed\nknown\nmade\nas somebody left it\n", said)
+        eventually("its directory is gone", lambda: not runner.jobs())
+        # Whatever happens to what is kept, a run has the right files.
+        (cache,) = (runner.work_dir / "caches").iterdir()
+        shutil.rmtree(cache / "tree")
+        for blob in (cache / "store" / "blobs").rglob("*"):
+            if blob.is_file():
+                blob.chmod(0o600)
+                blob.write_bytes(b"x" * blob.stat().st_size)
+        third = self.work.queue("!bash cat made notes; ls -a")
+        self.work.ended(third)
+        self.assertIn("made\nas somebody left it\n", self.work.output(third))
+        self.assertNotIn("node_modules", self.work.output(third))
 
     def test_a_cancelled_run_leaves_no_process(self):
         self.runner()

@@ -119,6 +119,16 @@ pub struct Given {
     #[arg(long, env = "MEMBRANE_RUNNER_WORK_DIR", value_name = "DIRECTORY")]
     pub work_dir: Option<PathBuf>,
 
+    /// Seconds for which files and HOME of a workspace's latest run are kept for its next one; 0 for not
+    /// at all.
+    #[arg(
+        long,
+        env = "MEMBRANE_RUNNER_SANDBOX_TTL",
+        value_name = "SECONDS",
+        default_value_t = 10_800
+    )]
+    pub sandbox_ttl: u64,
+
     /// Private addresses, ranges or hosts that agents may reach where a workspace names them,
     /// separated by commas. Default: none.
     #[arg(long, env = "MEMBRANE_EGRESS_ALLOW_PRIVATE", value_name = "RULES")]
@@ -168,6 +178,8 @@ pub struct Config {
     pub capacity: usize,
     /// Between heartbeats.
     pub heartbeat: Duration,
+    /// How long something is kept between runs.
+    pub sandbox_ttl: Duration,
     /// Directory to work in.
     pub work_dir: PathBuf,
     /// Private addresses that agents may reach.
@@ -204,6 +216,7 @@ impl Config {
             labels: labels(given.labels.as_deref().unwrap_or_default())?,
             capacity: given.capacity.clamp(1, MAX_CAPACITY) as usize,
             heartbeat: heartbeat.clamp(MIN_HEARTBEAT, MAX_HEARTBEAT),
+            sandbox_ttl: Duration::from_secs(given.sandbox_ttl),
             egress_allow_private: AllowRule::list(
                 given.egress_allow_private.as_deref().unwrap_or_default(),
             )?,

@@ -4,9 +4,11 @@
 use std::{collections::HashMap, future::Future, time::Duration};
 
 use membrane_proto::v1::{
-    AppendRunEventsRequest, ClaimRunRequest, ClaimRunResponse, DownloadRunBaseRequest,
-    DownloadRunBaseResponse, EventPayload, FinishRunRequest, HeartbeatRunRequest, RunLease,
-    RunOutcome, StartRunRequest, UploadRunResultRequest, run_service_client::RunServiceClient,
+    AppendRunEventsRequest, ClaimRunRequest, ClaimRunResponse, CommitRunResultRequest,
+    DownloadRunBlobsRequest, DownloadRunBlobsResponse, EventPayload, FindMissingRunBlobsRequest,
+    FinishRunRequest, HeartbeatRunRequest, ReadRunManifestRequest, RunLease, RunOutcome,
+    SnapshotEntry, SnapshotFile, StartRunRequest, UploadRunBlobsRequest,
+    run_service_client::RunServiceClient,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
@@ -26,6 +28,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 const CALL_TIME: Duration = Duration::from_secs(20);
 /// How long it may take to store what a run made.
 const UPLOAD_TIME: Duration = Duration::from_mins(20);
+/// Reasons for which waiting is of no use.
+const FULL: &[&str] = &["STORE_FULL", "BLOB_TOO_LARGE", "ARCHIVE_TOO_LARGE"];
 /// Between two attempts to reach a server that does not answer.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
@@ -54,7 +58,10 @@ impl From<Status> for Failure {
         let message = status.message().to_owned();
         match status.code() {
             Code::NotFound | Code::PermissionDenied | Code::Unauthenticated => Self::Lost(message),
-            Code::FailedPrecondition if is_stale(&status) => Self::Lost(message),
+            Code::FailedPrecondition if has_reason(&status, &["STALE_LEASE"]) => {
+                Self::Lost(message)
+            }
+            Code::ResourceExhausted if has_reason(&status, FULL) => Self::Refused(message),
             Code::Unavailable
             | Code::DeadlineExceeded
             | Code::Cancelled
@@ -67,9 +74,15 @@ impl From<Status> for Failure {
     }
 }
 
-fn is_stale(status: &Status) -> bool {
+fn has_reason(status: &Status, reasons: &[&str]) -> bool {
     let info = status.get_details_error_info();
-    info.is_some_and(|info| info.reason == "STALE_LEASE")
+    info.is_some_and(|info| reasons.contains(&info.reason.as_str()))
+}
+
+/// Whether a server may be of a version that has no such method. It opens to runners only those that
+/// it knows.
+fn is_unknown(status: &Status) -> bool {
+    matches!(status.code(), Code::Unimplemented | Code::PermissionDenied)
 }
 
 /// A connection to the server, made when it is needed. Cheap to clone.
@@ -161,19 +174,94 @@ impl Control {
         Ok(answer.cancel_requested)
     }
 
-    /// The files that a run begins with, as a zip archive in pieces.
+    /// What a run begins with.
     ///
     /// # Errors
-    /// [`Failure`].
-    pub async fn download(
-        &self,
-        lease: &RunLease,
-    ) -> Result<Streaming<DownloadRunBaseResponse>, Failure> {
-        let request = DownloadRunBaseRequest {
+    /// [`Failure`]; refused also by a server of a version that can't say so.
+    pub async fn manifest(&self, lease: &RunLease) -> Result<Vec<SnapshotEntry>, Failure> {
+        let request = ReadRunManifestRequest {
             lease: Some(lease.clone()),
         };
         let mut client = self.client.clone();
-        within(CALL_TIME, client.download_run_base(request)).await
+        let reading = async {
+            let mut pages = match client.read_run_manifest(request).await {
+                Err(status) if is_unknown(&status) => {
+                    let why = "it is older than this runner, and has to be upgraded first";
+                    return Err(Failure::Refused(why.to_owned()));
+                }
+                answer => answer?.into_inner(),
+            };
+            let mut entries = Vec::new();
+            while let Some(page) = pages.message().await? {
+                entries.extend(page.entries);
+            }
+            Ok(entries)
+        };
+        match timeout(UPLOAD_TIME, reading).await {
+            Ok(read) => read,
+            Err(_) => Err(Failure::Away("no answer in time".to_owned())),
+        }
+    }
+
+    /// Contents of files that a run begins with, in parts.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn download_blobs(
+        &self,
+        lease: &RunLease,
+        digests: Vec<String>,
+    ) -> Result<Streaming<DownloadRunBlobsResponse>, Failure> {
+        let request = DownloadRunBlobsRequest {
+            lease: Some(lease.clone()),
+            digests,
+        };
+        let mut client = self.client.clone();
+        within(CALL_TIME, client.download_run_blobs(request)).await
+    }
+
+    /// Which of these contents the server lacks.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn missing_blobs(
+        &self,
+        lease: &RunLease,
+        files: Vec<SnapshotFile>,
+    ) -> Result<Vec<String>, Failure> {
+        let request = FindMissingRunBlobsRequest {
+            lease: Some(lease.clone()),
+            files,
+        };
+        let mut client = self.client.clone();
+        let answer = within(CALL_TIME, client.find_missing_run_blobs(request)).await?;
+        Ok(answer.digests)
+    }
+
+    /// Sends contents: the lease, and then each with its digest first.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn upload_blobs(
+        &self,
+        parts: impl Stream<Item = UploadRunBlobsRequest> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let mut client = self.client.clone();
+        let sent = within(UPLOAD_TIME, client.upload_run_blobs(parts));
+        sent.await.map(drop)
+    }
+
+    /// Says what a run made: its lease, and then entries whose contents the server has.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn commit_result(
+        &self,
+        parts: impl Stream<Item = CommitRunResultRequest> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let mut client = self.client.clone();
+        let sent = within(UPLOAD_TIME, client.commit_run_result(parts));
+        sent.await.map(drop)
     }
 
     /// Adds to the run's log. Answers the number up to which everything is stored.
@@ -194,19 +282,6 @@ impl Control {
         let mut client = self.client.clone();
         let answer = within(CALL_TIME, client.append_run_events(request)).await?;
         Ok(answer.last_number)
-    }
-
-    /// Sends what a run made: its lease, and then a zip archive in pieces.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub async fn upload(
-        &self,
-        parts: impl Stream<Item = UploadRunResultRequest> + Send + 'static,
-    ) -> Result<(), Failure> {
-        let mut client = self.client.clone();
-        let sent = within(UPLOAD_TIME, client.upload_run_result(parts));
-        sent.await.map(drop)
     }
 
     /// Ends an attempt.

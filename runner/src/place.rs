@@ -8,7 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cap_std::{ambient_authority, fs::Dir};
 use membrane_agent::sandbox::WorkspacePlace;
+use membrane_files::root;
 use membrane_proto::v1::RunLease;
 use prost::Message as _;
 use uuid::Uuid;
@@ -63,9 +65,7 @@ impl WorkDir {
         };
         job.remove()?;
         fs::create_dir(&job.path)?;
-        let place = job.place();
-        fs::create_dir(place.files)?;
-        fs::create_dir(place.home)?;
+        job.make()?;
         job.create("lease")?.write_all(&lease.encode_to_vec())?;
         Ok(job)
     }
@@ -95,6 +95,23 @@ impl JobDir {
         }
     }
 
+    fn make(&self) -> io::Result<()> {
+        let place = self.place();
+        fs::create_dir(place.files)?;
+        fs::create_dir(place.home)
+    }
+
+    /// Empties what the sandbox shows.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn clear(&self) -> io::Result<()> {
+        let place = self.place();
+        remove(&place.files)?;
+        remove(&place.home)?;
+        self.make()
+    }
+
     /// The lease of the attempt.
     ///
     /// # Errors
@@ -103,6 +120,12 @@ impl JobDir {
         let bytes = fs::read(self.path.join("lease"))?;
         RunLease::decode(&bytes[..])
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// A path beside what the sandbox shows.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     /// A new file beside what the sandbox shows, for its owner's eyes only.
@@ -135,9 +158,19 @@ impl JobDir {
     /// # Errors
     /// The file system's own.
     pub fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        remove(&self.path)
     }
+}
+
+/// Removes what there may be, whatever mode bits an agent gave it. What lies deep is moved up beside it
+/// first, so what it is in must be a directory of ours.
+///
+/// # Errors
+/// The file system's own.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let parent = Dir::open_ambient_dir(parent, ambient_authority())?;
+    root::remove(&parent, name).map(drop)
 }

@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    cache::Caches,
     config::{Config, Invocation},
     control::{Control, Failure},
     invoke::{self, Invoked},
@@ -49,6 +50,11 @@ pub async fn run(
     let directory = config.work_dir.clone();
     let work_dir = tokio::task::spawn_blocking(move || WorkDir::open(&directory)).await?;
     let work_dir = work_dir.context("cannot use the directory to work in")?;
+    let caches = Caches::open(config.work_dir.join("caches"), config.sandbox_ttl)
+        .context("cannot use the directory to work in")?;
+    if let Err(error) = caches.tidy() {
+        tracing::warn!(%error, "what was kept between runs can't be removed");
+    }
     let control = Control::new(&config.server, &config.token)?;
     let guard =
         EgressGuard::new(config.egress_allow_private.clone()).deny_own(egress::own_addresses());
@@ -69,6 +75,7 @@ pub async fn run(
         sandbox,
         guard,
         work_dir,
+        caches,
         stop,
     });
     let pool = Pool {

@@ -1,113 +1,338 @@
-//! The files of a run: fetched as a zip archive, and sent back as one.
+//! The files of a run: only what this machine lacks is fetched, and only what the server lacks is sent
+//! back.
 
 use std::{
     fs::File,
-    io::{self, Seek as _, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
+    sync::Arc,
 };
 
-use cap_std::{ambient_authority, fs::Dir};
-use membrane_files::{ArchiveError, Limits, export_zip, import_zip};
-use membrane_proto::v1::{UploadRunResultRequest, upload_run_result_request::Part};
-use tokio::{
-    io::{AsyncReadExt as _, BufReader},
-    sync::mpsc,
-    task::spawn_blocking,
+use bytes::Bytes;
+use membrane_agent::entries;
+use membrane_files::store::{Digest, Entry, Manifest, Node};
+use membrane_proto::v1::{
+    CommitRunResultRequest, SnapshotEntries, SnapshotEntry, SnapshotFile, UploadRunBlobsRequest,
+    commit_run_result_request::Part as CommitPart, upload_run_blobs_request::Part as BlobPart,
 };
+use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 
 use super::Job;
-use crate::control::{Failure, persist};
+use crate::{
+    cache::Cache,
+    control::{Failure, persist},
+};
 
 /// Largest piece that the server takes, in bytes.
 const PIECE: usize = 1 << 20;
 const WAITING: usize = 2;
+/// Contents that one call names.
+const NAMED: usize = 10_000;
+/// Entries of a message.
+const ENTRIES: usize = 1_000;
+/// Bytes of contents on their way in that are held in memory; what follows goes to a file.
+const HELD: usize = 1 << 20;
+
+/// What a run began with, and where its contents are.
+#[derive(Debug, Clone)]
+pub(super) struct Furnished {
+    pub cache: Arc<Cache>,
+    base: Arc<Manifest>,
+}
 
 impl Job {
-    /// Fetches the files that the run begins with.
-    pub(super) async fn fetch(&self) -> Result<(), Failure> {
-        let archive = persist(|| self.download()).await?;
-        let files = self.directory.place().files;
-        let unpacked = blocking(move || {
-            let directory = Dir::open_ambient_dir(files, ambient_authority())?;
-            import_zip(archive, &directory, &limits()).map_err(whole)
-        });
-        unpacked.await.map(drop)
-    }
-
-    async fn download(&self) -> Result<File, Failure> {
-        let mut archive = self.directory.create("base.zip").map_err(unusable)?;
-        let mut pieces = self.context.control.download(&self.lease).await?;
-        while let Some(piece) = pieces.next().await {
-            archive.write_all(&piece?.chunk).map_err(unusable)?;
+    /// Fetches what the run begins with, as far as it is not here.
+    pub(super) async fn fetch(&self) -> Result<Furnished, Failure> {
+        let entries = persist(|| self.context.control.manifest(&self.lease)).await?;
+        let base = Arc::new(decode(entries)?);
+        let workspace = self.run.workspace_id.parse();
+        let workspace = workspace.map_err(|_| Failure::Refused("a workspace has no id".into()))?;
+        let context = self.context.clone();
+        let cache = self.blocking(move || context.caches.of(workspace)).await?;
+        let furnished = Furnished { cache, base };
+        if let Err(Failure::Refused(why)) = self.furnish(&furnished).await {
+            tracing::warn!(why, run.id = self.run.id, "nothing that was kept is used");
+            let (cache, job) = (furnished.cache.clone(), self.directory.clone());
+            self.blocking(move || cache.clear(&job)).await?;
+            self.furnish(&furnished).await?;
         }
-        archive.rewind().map_err(unusable)?;
-        Ok(archive)
+        Ok(furnished)
     }
 
-    /// Sends the files as they are now.
-    pub(super) async fn send(&self) -> Result<(), Failure> {
-        let files = self.directory.place().files;
-        let archive = self.directory.create("result.zip").map_err(unusable)?;
-        let archive = blocking(move || {
-            let directory = Dir::open_ambient_dir(files, ambient_authority())?;
-            export_zip(&directory, io::BufWriter::new(&archive), &limits()).map_err(whole)?;
-            Ok(archive)
-        });
-        let archive = archive.await?;
-        persist(|| self.upload(&archive)).await
+    /// Brings contents and what was kept together.
+    async fn furnish(&self, furnished: &Furnished) -> Result<(), Failure> {
+        persist(|| self.complete(furnished)).await?;
+        let (Furnished { cache, base }, job) = (furnished.clone(), self.directory.clone());
+        self.blocking(move || cache.furnish(&job, &base)).await
     }
 
-    async fn upload(&self, archive: &File) -> Result<(), Failure> {
-        let mut archive = archive.try_clone().map_err(unusable)?;
-        archive.rewind().map_err(unusable)?;
+    /// Fetches contents that are not here.
+    async fn complete(&self, furnished: &Furnished) -> Result<(), Failure> {
+        for digests in self.lacks(furnished).await?.chunks(NAMED) {
+            self.download(&furnished.cache, digests).await?;
+        }
+        match self.lacks(furnished).await?.first() {
+            Some(digest) => Err(Failure::Refused(format!(
+                "the server did not send {digest}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    async fn lacks(&self, furnished: &Furnished) -> Result<Vec<Digest>, Failure> {
+        let Furnished { cache, base } = furnished.clone();
+        self.blocking(move || cache.lacks(&base)).await
+    }
+
+    async fn download(&self, cache: &Arc<Cache>, digests: &[Digest]) -> Result<(), Failure> {
+        let named = digests.iter().map(ToString::to_string).collect();
+        let control = &self.context.control;
+        let mut parts = control.download_blobs(&self.lease, named).await?;
+        let mut arriving: Option<Arriving> = None;
+        while let Some(part) = parts.next().await {
+            let part = part?;
+            if !part.digest.is_empty() {
+                let digest = entries::decode_digest(&part.digest).map_err(wrong)?;
+                self.keep(cache, arriving.replace(Arriving::new(digest)))
+                    .await?;
+            }
+            let Some(blob) = &mut arriving else {
+                return Err(Failure::Refused("contents came without a digest".into()));
+            };
+            blob.take(part.data, || self.directory.create("blob"))
+                .map_err(unusable)?;
+        }
+        self.keep(cache, arriving).await
+    }
+
+    async fn keep(&self, cache: &Arc<Cache>, arrived: Option<Arriving>) -> Result<(), Failure> {
+        let Some(arrived) = arrived else {
+            return Ok(());
+        };
+        let cache = cache.clone();
+        self.blocking(move || arrived.store(&cache)).await
+    }
+
+    /// Sends the files as they are now. Answers what was found.
+    pub(super) async fn send(&self, furnished: &Furnished) -> Result<Manifest, Failure> {
+        let (cache, files) = (furnished.cache.clone(), self.directory.place().files);
+        let made = self.blocking(move || cache.record(&files)).await?;
+        let base = &furnished.base;
+        let is_new = |entry: &&Entry| base.get(&entry.path) != Some(&entry.node);
+        let new: Vec<SnapshotFile> = made
+            .entries()
+            .iter()
+            .filter(is_new)
+            .filter_map(file)
+            .collect();
+        for files in new.chunks(NAMED) {
+            persist(|| self.send_missing(&furnished.cache, files)).await?;
+        }
+        let result = result(base, &made)?;
+        persist(|| self.commit(&result)).await?;
+        Ok(made)
+    }
+
+    async fn send_missing(
+        &self,
+        cache: &Arc<Cache>,
+        files: &[SnapshotFile],
+    ) -> Result<(), Failure> {
+        let control = &self.context.control;
+        let missing = control.missing_blobs(&self.lease, files.to_vec()).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let digests = missing.iter().map(|digest| entries::decode_digest(digest));
+        let digests: Vec<Digest> = digests.collect::<Result<_, _>>().map_err(wrong)?;
         let (parts, receiver) = mpsc::channel(WAITING);
-        let lease = Part::Lease(self.lease.clone());
-        let reading = async move {
-            let mut reader = BufReader::new(tokio::fs::File::from_std(archive));
-            let mut next = Some(lease);
-            while let Some(part) = next {
-                let part = UploadRunResultRequest { part: Some(part) };
-                if parts.send(part).await.is_err() {
-                    // The call has ended, and says why.
+        let (lease, cache) = (self.lease.clone(), cache.clone());
+        let reading = self.working.spawn_blocking(move || {
+            let send = |part| {
+                let part = UploadRunBlobsRequest { part: Some(part) };
+                // When the call has ended, it says why.
+                parts.blocking_send(part).is_ok()
+            };
+            if !send(BlobPart::Lease(lease)) {
+                return Ok(());
+            }
+            for digest in digests {
+                let mut blob = cache.get(&digest)?;
+                if !send(BlobPart::Digest(digest.to_string())) {
                     return Ok(());
                 }
-                let mut piece = Vec::with_capacity(PIECE);
-                (&mut reader)
-                    .take(PIECE as u64)
-                    .read_to_end(&mut piece)
-                    .await?;
-                next = (!piece.is_empty()).then(|| Part::Chunk(piece.into()));
+                loop {
+                    let mut piece = Vec::with_capacity(PIECE.min(HELD));
+                    blob.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
+                    if piece.is_empty() {
+                        break;
+                    }
+                    if !send(BlobPart::Data(piece.into())) {
+                        return Ok(());
+                    }
+                }
             }
             io::Result::Ok(())
-        };
-        let sending = self.context.control.upload(ReceiverStream::new(receiver));
+        });
+        let sending = control.upload_blobs(ReceiverStream::new(receiver));
         let (read, sent) = tokio::join!(reading, sending);
-        read.map_err(unusable)?;
+        match read {
+            Ok(read) => read.map_err(unusable)?,
+            Err(_) => return Err(Failure::Refused("the runner failed".to_owned())),
+        }
         sent
     }
-}
 
-/// The server's: what it sends must fit, and what it would not take is found out here.
-fn limits() -> Limits {
-    Limits {
-        refuse_twins: false,
-        ..Limits::default()
+    async fn commit(&self, result: &Manifest) -> Result<(), Failure> {
+        let lease = CommitPart::Lease(self.lease.clone());
+        let entries = result.entries().chunks(ENTRIES).map(|entries| {
+            let entries = entries.iter().map(entries::encode).collect();
+            CommitPart::Entries(SnapshotEntries { entries })
+        });
+        let parts: Vec<_> = [lease]
+            .into_iter()
+            .chain(entries)
+            .map(|part| CommitRunResultRequest { part: Some(part) })
+            .collect();
+        self.context
+            .control
+            .commit_result(tokio_stream::iter(parts))
+            .await
     }
 }
 
-fn whole(error: ArchiveError) -> io::Error {
-    io::Error::other(error.to_string())
+/// Contents on their way in.
+struct Arriving {
+    digest: Digest,
+    held: Vec<u8>,
+    spilled: Option<File>,
 }
 
-fn unusable(error: io::Error) -> Failure {
+impl Arriving {
+    fn new(digest: Digest) -> Self {
+        Self {
+            digest,
+            held: Vec::new(),
+            spilled: None,
+        }
+    }
+
+    fn take(&mut self, data: Bytes, spill: impl Fn() -> io::Result<File>) -> io::Result<()> {
+        if let Some(file) = &mut self.spilled {
+            return file.write_all(&data);
+        }
+        self.held.extend_from_slice(&data);
+        if self.held.len() > HELD {
+            let mut file = spill()?;
+            file.write_all(&std::mem::take(&mut self.held))?;
+            self.spilled = Some(file);
+        }
+        Ok(())
+    }
+
+    fn store(self, cache: &Cache) -> io::Result<()> {
+        match self.spilled {
+            None => cache.put(&self.digest, self.held.as_slice()),
+            Some(mut file) => {
+                file.rewind()?;
+                cache.put(&self.digest, file)
+            }
+        }
+    }
+}
+
+/// What a run made: what was found, and of what it began with that of which nothing is known, since it
+/// is too large, unreadable or in a directory of caches now.
+fn result(base: &Manifest, made: &Manifest) -> Result<Manifest, Failure> {
+    let is_unknown =
+        |entry: &&Entry| made.get(&entry.path).is_none() && made.is_skipped(&entry.path);
+    let unknown = base.entries().iter().filter(is_unknown);
+    let entries = made.entries().iter().chain(unknown).cloned().collect();
+    Manifest::new(entries, Vec::new())
+        .map_err(|error| Failure::Refused(format!("what the run left can't be told: {error}")))
+}
+
+fn decode(entries: Vec<SnapshotEntry>) -> Result<Manifest, Failure> {
+    let entries = entries.into_iter().map(entries::decode);
+    let entries: Vec<Entry> = entries.collect::<Result<_, _>>().map_err(wrong)?;
+    Manifest::new(entries, Vec::new()).map_err(wrong)
+}
+
+fn file(entry: &Entry) -> Option<SnapshotFile> {
+    let Node::File {
+        digest,
+        size,
+        executable,
+    } = &entry.node
+    else {
+        return None;
+    };
+    Some(SnapshotFile {
+        digest: digest.to_string(),
+        size: i64::try_from(*size).unwrap_or(i64::MAX),
+        executable: *executable,
+    })
+}
+
+fn wrong(error: impl std::error::Error) -> Failure {
+    Failure::Refused(format!("the server sent what can't be: {error}"))
+}
+
+pub(super) fn unusable(error: io::Error) -> Failure {
     Failure::Refused(format!("the runner can't use its files: {error}"))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Failure> {
-    match spawn_blocking(work).await {
-        Ok(worked) => worked.map_err(unusable),
-        Err(_) => Err(Failure::Refused("the runner failed".to_owned())),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use membrane_files::store::{Skipped, Why};
+
+    fn entry(path: &str, node: Node) -> Entry {
+        Entry {
+            path: path.parse().expect("a path"),
+            node,
+        }
+    }
+
+    fn file(text: &str) -> Node {
+        Node::File {
+            digest: Digest::of(text.as_bytes()),
+            size: text.len() as u64,
+            executable: false,
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_stays_as_it_was_and_what_is_gone_is_gone() {
+        let base = vec![
+            entry("cache", Node::Directory),
+            entry("cache/deep", Node::Directory),
+            entry("cache/deep/file", file("as it was")),
+            entry("changed", file("as it was")),
+            entry("grown", file("as it was")),
+            entry("removed", file("as it was")),
+        ];
+        let base = Manifest::new(base, Vec::new()).expect("a manifest");
+        let skipped = |path: &str, why| Skipped {
+            path: path.parse().expect("a path"),
+            why,
+        };
+        let made = Manifest::new(
+            vec![entry("changed", file("another"))],
+            vec![
+                skipped("cache", Why::Excluded),
+                skipped("grown", Why::TooLarge),
+                skipped("planted", Why::Excluded),
+            ],
+        );
+        let result = result(&base, &made.expect("a manifest")).expect("a result");
+        let expected = [
+            entry("cache", Node::Directory),
+            entry("cache/deep", Node::Directory),
+            entry("cache/deep/file", file("as it was")),
+            entry("changed", file("another")),
+            entry("grown", file("as it was")),
+        ];
+        assert_eq!(result.entries(), expected);
     }
 }

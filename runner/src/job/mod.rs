@@ -1,14 +1,16 @@
 //! One claimed run, from its lease to its end: the files fetched, the agent at work, what it made sent
 //! back. A lease that is lost ends all of it at once, and nothing of it stays on this machine.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use membrane_agent::{egress::EgressGuard, sandbox::Sandbox};
+use membrane_files::store::Manifest;
 use membrane_proto::v1::{ClaimRunResponse, Run, RunLease, RunOutcome, TurnOutcome};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    cache::{Cache, Caches},
     config::Config,
     control::{Control, Failure, persist},
     place::{JobDir, WorkDir},
@@ -22,6 +24,7 @@ mod inside;
 mod journal;
 mod outbox;
 
+use files::Furnished;
 use heart::Heart;
 use outbox::Outbox;
 
@@ -46,6 +49,8 @@ pub struct Context {
     pub guard: EgressGuard,
     /// Where runs are at work.
     pub work_dir: WorkDir,
+    /// What is kept between them.
+    pub caches: Caches,
     /// Ends all jobs, for other runners to have.
     pub stop: CancellationToken,
 }
@@ -59,6 +64,15 @@ struct Job {
     directory: JobDir,
     outbox: Outbox,
     heart: Heart,
+    /// What works on its files.
+    working: TaskTracker,
+}
+
+/// What is kept of an attempt for the next run of its workspace.
+#[derive(Debug)]
+struct Kept {
+    cache: Arc<Cache>,
+    tree: Manifest,
 }
 
 /// How an attempt ends.
@@ -108,30 +122,38 @@ pub async fn attempt(context: Arc<Context>, claimed: ClaimRunResponse) {
         directory: directory.clone(),
         outbox,
         heart,
+        working: TaskTracker::new(),
     };
-    job.run().await;
+    let kept = job.run().await;
+    // Even when nobody waits for it: what it works on is about to go.
+    job.working.close();
+    job.working.wait().await;
+    let context = job.context.clone();
     drop(job);
     remove(directory).await;
+    tidy(context, kept).await;
 }
 
 impl Job {
-    async fn run(&self) {
+    async fn run(&self) -> Option<Kept> {
         let stop = &self.context.stop;
         let worked = tokio::select! {
             worked = self.work() => worked,
             () = self.given_up() => Err(Failure::Lost("nobody waits for it any more".to_owned())),
             () = stop.cancelled() => {
                 let message = "Its runner was told to stop.";
-                Ok(Ending::new(RunOutcome::Retry, message))
+                Ok((Ending::new(RunOutcome::Retry, message), None))
             }
         };
-        let ending = match worked {
-            Ok(ending) => ending,
+        let (ending, kept) = match worked {
+            Ok(worked) => worked,
             Err(Failure::Lost(why)) => {
                 tracing::warn!(why, run.id = self.run.id, "the lease is lost");
-                return;
+                return None;
             }
-            Err(Failure::Refused(why) | Failure::Away(why)) => Ending::new(RunOutcome::Failed, why),
+            Err(Failure::Refused(why) | Failure::Away(why)) => {
+                (Ending::new(RunOutcome::Failed, why), None)
+            }
         };
         let telling = async {
             // Without it, the log is as far as it came.
@@ -148,6 +170,7 @@ impl Job {
             () = self.overdue() => tracing::warn!(run.id = self.run.id, "the end could not be told in time"),
             () = patience => {}
         }
+        kept
     }
 
     /// Returns when there is no use in going on: the lease is lost, or the run should have ended.
@@ -164,23 +187,50 @@ impl Job {
         tokio::time::sleep(OVERDUE).await;
     }
 
-    async fn work(&self) -> Result<Ending, Failure> {
+    async fn work(&self) -> Result<(Ending, Option<Kept>), Failure> {
         let control = &self.context.control;
         // Proves that reports arrive, before anything is done that they would be about.
         persist(|| control.start(&self.lease)).await?;
-        self.fetch().await?;
+        let furnished = match self.fetch().await {
+            // Another runner may have room for it.
+            Err(Failure::Refused(why)) => return Ok((Ending::new(RunOutcome::Retry, why), None)),
+            fetched => fetched?,
+        };
         let report = self.agent().await?;
         if self.heart.cancel().is_cancelled() {
-            return Ok(Ending::new(RunOutcome::Cancelled, "It was stopped."));
+            let ending = Ending::new(RunOutcome::Cancelled, "It was stopped.");
+            return Ok((ending, None));
         }
         self.outbox.flush().await?;
-        self.send().await?;
+        let kept = self.deliver(furnished).await?;
         let message = report.error.map(|error| error.message).unwrap_or_default();
         let outcome = match report.outcome {
             TurnOutcome::Completed => RunOutcome::Succeeded,
             _ => RunOutcome::Failed,
         };
-        Ok(Ending::new(outcome, message))
+        Ok((Ending::new(outcome, message), kept))
+    }
+
+    /// Sends what the run made, and keeps it. What can't be kept only makes the next run begin later.
+    async fn deliver(&self, furnished: Furnished) -> Result<Option<Kept>, Failure> {
+        let tree = self.send(&furnished).await?;
+        let Furnished { cache, .. } = furnished;
+        let (keeping, job) = (cache.clone(), self.directory.clone());
+        if let Err(why) = self.blocking(move || keeping.keep(&job)).await {
+            tracing::warn!(%why, run.id = self.run.id, "nothing of it is kept for the next run");
+            return Ok(None);
+        }
+        Ok(Some(Kept { cache, tree }))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        match self.working.spawn_blocking(work).await {
+            Ok(worked) => worked.map_err(files::unusable),
+            Err(_) => Err(Failure::Refused("the runner failed".to_owned())),
+        }
     }
 }
 
@@ -195,7 +245,7 @@ pub async fn settle(context: Arc<Context>, directory: JobDir) {
             let ending = Ending::new(RunOutcome::Retry, message);
             finish(&context.control, &lease, &ending).await;
         }
-        std::io::Result::Ok(())
+        io::Result::Ok(())
     };
     tokio::select! {
         settled = settling => if let Err(error) = settled {
@@ -218,6 +268,17 @@ async fn remove(directory: JobDir) {
     let removed = tokio::task::spawn_blocking(move || directory.remove()).await;
     if let Ok(Err(error)) = removed {
         tracing::warn!(%error, "something of a run is left in the directory to work in");
+    }
+}
+
+/// Lets go of what nothing needs any more of what is kept between runs.
+async fn tidy(context: Arc<Context>, kept: Option<Kept>) {
+    let tidying = move || {
+        let collected = kept.map_or(Ok(()), |kept| kept.cache.collect(&kept.tree));
+        context.caches.tidy().and(collected)
+    };
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(tidying).await {
+        tracing::warn!(%error, "what was kept between runs can't be removed");
     }
 }
 
