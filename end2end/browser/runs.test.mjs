@@ -84,6 +84,41 @@ test('a run is queued, followed and has ended', async () => {
   await view.close();
 });
 
+test('the list shows what is asked for, and follows what goes on', async () => {
+  const workspace = await furnished('Lists');
+  const failed = await queue(workspace, { prompt: 'Fail early.' });
+  const lease = await claim();
+  const view = await openPage(browser, server);
+  const { page } = view;
+  await view.open(`${server.url}/workspaces/${workspace}/runs`);
+  const row = page.locator('.row', { hasText: 'Fail early.' });
+  await row.getByText('Running').waitFor();
+  const words = page.getByLabel('What is to be done?');
+  await words.fill('half a thought');
+  await row.focus();
+  await runner.rpc('RunService/FinishRun', { lease, outcome: 'RUN_OUTCOME_FAILED' });
+  await row.getByText('Failed').waitFor();
+  assert.equal(await words.inputValue(), 'half a thought');
+  assert.ok(await row.evaluate((element) => element === document.activeElement));
+  await queue(workspace, { prompt: 'Wait for ever.' });
+  const which = page.getByRole('navigation', { name: 'Which runs' });
+  await which.getByRole('link', { name: 'Not ended' }).click();
+  await page.waitForURL(/\/runs\?show=open$/);
+  await page.locator('.row', { hasText: 'Wait for ever.' }).waitFor();
+  assert.equal(await row.count(), 0);
+  await which.getByRole('link', { name: 'Succeeded' }).click();
+  await page.getByText('No run is like this.').waitFor();
+  await page.goBack();
+  await page.locator('.row', { hasText: 'Wait for ever.' }).waitFor();
+  assert.equal(await which.getByRole('link', { name: 'Not ended' }).getAttribute('aria-current'), 'true');
+  await which.getByRole('link', { name: 'Failed' }).click();
+  await row.click();
+  await page.waitForURL(new RegExp(`${failed}$`));
+  const { runs } = await server.rpc('RunService/ListRuns', { workspaceId: workspace, states: ['RUN_STATE_QUEUED'] });
+  for (const run of runs) await server.rpc('RunService/CancelRun', { runId: run.id });
+  await view.close();
+});
+
 test('a run that works is cancelled', async () => {
   const workspace = await furnished('Cancels');
   const id = await queue(workspace, { prompt: 'Never stop.' });

@@ -27,8 +27,8 @@ pub fn Filters(
         .then(|| view! { <input type="hidden" name="show" value=address.show.clone() /> });
     let action = format!("/workspaces/{}/activity", address.workspace_id);
     view! {
-        <div class="activity-filters">
-            <nav class="activity-kinds" aria-label="Which entries">
+        <div class="filters">
+            <nav class="filter-kinds" aria-label="Which entries">
                 {links.into_iter().collect_view()}
             </nav>
             <form class="activity-host" action=action method="get">
