@@ -3,7 +3,6 @@
 pub mod activity;
 pub mod agent_fields;
 pub mod announcer;
-pub mod api_tokens;
 pub mod approval;
 pub mod attachment_list;
 pub mod changes;
@@ -51,6 +50,7 @@ pub mod theme;
 pub mod time;
 pub mod toasts;
 pub mod todos;
+pub mod tokens;
 pub mod tool_body;
 pub mod tool_card;
 pub mod toolchain_fields;

@@ -1,17 +1,17 @@
-//! Who you are here, your API tokens, and how the console looks.
+//! Who you are here, your API tokens, how the console looks, and for administrators the runners.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 
 use crate::{
     components::{
-        api_tokens::ApiTokens,
         header::Header,
         icon::{Glyph, Icon},
         problem::Problem,
         skeleton::Skeleton,
         theme::ThemeSwitch,
         time::Time,
+        tokens::{runners::RunnerTokens, scripts::ApiTokens},
     },
     context::Place,
 };
@@ -20,6 +20,13 @@ use crate::{
 #[component]
 pub fn Account() -> impl IntoView {
     let place = expect_context::<Place>();
+    let runners = move || {
+        Suspend::new(async move {
+            let me = place.me.await.ok().and_then(|me| me.0.user);
+            let is_administrator = me.is_some_and(|user| user.administrator);
+            is_administrator.then(|| view! { <RunnerTokens /> })
+        })
+    };
     view! {
         <Title text="Account" />
         <Header title="Account" />
@@ -48,6 +55,7 @@ pub fn Account() -> impl IntoView {
                 </p>
             </section>
             <ApiTokens />
+            <Transition>{runners}</Transition>
             <section class="block" aria-labelledby="theme-heading">
                 <h2 class="section-heading" id="theme-heading">"Theme"</h2>
                 <ThemeSwitch />
