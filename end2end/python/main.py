@@ -27,6 +27,10 @@ class Lines(unittest.TestResult):
     def addFailure(self, test, error):
         self._fail(test, self._exc_info_to_string(error, test))
 
+    def addSubTest(self, test, subtest, error):
+        if error is not None:
+            self._fail(subtest, self._exc_info_to_string(error, test))
+
     def addSkip(self, test, reason):
         self._fail(test, f"skipped: {reason}")
 

@@ -17,8 +17,14 @@ PROGRAM = os.environ["E2E_MEMBRANE"]
 
 
 class Server:
-    def __init__(self, *flags: str, beside: "Server | None" = None):
-        """With flags of one's own; beside a server whose database and workspaces it shares."""
+    def __init__(
+        self,
+        *flags: str,
+        beside: "Server | None" = None,
+        environment: dict[str, str] | None = None,
+    ):
+        """With flags and variables of one's own; beside a server whose database and workspaces it
+        shares."""
         self._directory = tempfile.TemporaryDirectory(prefix="membrane-e2e-")
         self.data = Path(self._directory.name)
         self.port = free_port()
@@ -26,7 +32,9 @@ class Server:
         self.url = f"http://{self.address}"
         if beside is not None:
             flags = (*beside._flags, *flags, "--workspace-root", str(beside.data / "workspaces"))
+            environment = beside.environment
         self._flags = flags
+        self.environment = environment or {}
         self._clients: list[Client] = []
         self.process: subprocess.Popen | None = None
         self.start()
@@ -37,7 +45,9 @@ class Server:
         if "--embedded-runner" not in self._flags:
             arguments += ["--embedded-runner", "false"]
         with open(self.data / "serve.log", "ab") as log:
-            self.process = subprocess.Popen([*arguments, *self._flags], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*arguments, *self._flags], stdout=log, stderr=log, env=self._environment()
+            )
         eventually("the server is healthy", self.is_healthy)
 
     def is_healthy(self) -> bool:
@@ -78,7 +88,9 @@ class Server:
         """What the program prints when it is called beside the server."""
         command = [PROGRAM, *arguments, "--data-dir", str(self.data), "--listen", self.address]
         command += self._flags
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=self._environment()
+        )
         if done.returncode != 0:
             raise AssertionError(f"{command} ended with {done.returncode}: {done.stderr}")
         return done.stdout.strip()
@@ -91,6 +103,9 @@ class Server:
             (process / "clear_refs").write_text("5")
         lines = (process / "status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) << 10
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
 
     def log(self) -> str:
         return (self.data / "serve.log").read_text(errors="replace")[-4000:]

@@ -40,6 +40,8 @@ from membrane.v1 import secret_pb2 as secret  # noqa: E402
 from membrane.v1 import secret_pb2_grpc  # noqa: E402
 from membrane.v1 import session_pb2 as session  # noqa: E402
 from membrane.v1 import session_pb2_grpc, workspace_pb2_grpc  # noqa: E402
+from membrane.v1 import snapshot_pb2 as snapshot  # noqa: E402
+from membrane.v1 import snapshot_pb2_grpc  # noqa: E402
 from membrane.v1 import workspace_pb2 as workspace  # noqa: E402
 
 OPTIONS = [
@@ -68,6 +70,7 @@ class Client:
         self.files = file_pb2_grpc.FileServiceStub(channel)
         self.changes = change_pb2_grpc.ChangeServiceStub(channel)
         self.runs = run_pb2_grpc.RunServiceStub(channel)
+        self.snapshots = snapshot_pb2_grpc.SnapshotServiceStub(channel)
 
     def close(self) -> None:
         self.channel.close()

@@ -154,6 +154,17 @@ install_wasm_split() {
     rm -rf "$TOOLS/build"
 }
 
+# --- For the tests ----------------------------------------------------------------------------
+
+install_object_store() {
+    local version=0.14.1
+    [[ $(s3s-fs --version 2>/dev/null) != "s3s-fs $version" ]] || return 0
+    say "s3s-fs $version below $TOOLS, an object store that speaks S3"
+    cargo install s3s-fs --version "$version" --locked --features binary --root "$TOOLS" \
+        --target-dir "$TOOLS/build"
+    rm -rf "$TOOLS/build"
+}
+
 # --- npm packages ------------------------------------------------------------------------------
 
 npm_packages() {
@@ -175,5 +186,6 @@ install_wasm_bindgen
 install_wasm_split
 npm_packages app/frontend 'esbuild for the CSS, wasm-opt for the size of the console'
 if [[ $purpose == test ]]; then
+    install_object_store
     npm_packages end2end 'buf for the proto files, a driver for the browser'
 fi
