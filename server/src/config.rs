@@ -21,8 +21,9 @@ use thiserror::Error;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{db::Database, dispatch::Endpoint};
+use crate::{db::Database, dispatch::Endpoint, objects};
 
+mod blob_store;
 mod dispatch;
 
 /// The variables that are no flags: what is secret stands on no command line.
@@ -49,6 +50,9 @@ pub enum ConfigError {
     /// The public URL is not an origin.
     #[error("MEMBRANE_PUBLIC_URL must be an origin such as https://membrane.example.com")]
     PublicUrl,
+    /// Snapshots can't be kept where they should.
+    #[error("MEMBRANE_BLOB_STORE {0}")]
+    BlobStore(&'static str),
     /// Runners can't be called.
     #[error("MEMBRANE_RUNNER_DISPATCH_URL {0}")]
     Dispatch(&'static str),
@@ -126,6 +130,12 @@ pub struct Given {
         hide_env_values = true
     )]
     pub database_url: Option<String>,
+
+    /// Where the contents of snapshots are kept: `file:`, beside each workspace, or `s3://<bucket>` with
+    /// a prefix of your choice, in an S3-compatible object store. AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+    /// AWS_SESSION_TOKEN, AWS_REGION and AWS_ENDPOINT_URL say how to get there. Default: file:
+    #[arg(long, env = "MEMBRANE_BLOB_STORE", global = true, value_name = "URL")]
+    pub blob_store: Option<String>,
 
     /// Master keys as `<version>:<base64 of 32 bytes>`, the encrypting one first, separated by
     /// commas. Prefer the file.
@@ -251,6 +261,8 @@ pub struct Config {
     pub embedded_runner: EmbeddedRunner,
     /// Where runners are called, if they are.
     pub dispatch: Option<Endpoint>,
+    /// The object store of snapshots, if they are kept in one.
+    pub blob_store: Option<objects::Place>,
     /// Private addresses that may be reached.
     pub egress_allow_private: Vec<AllowRule>,
     /// The built console.
@@ -321,6 +333,7 @@ impl Config {
                     .collect(),
             },
             dispatch: dispatch::endpoint(&given, variable(INVOKE_TOKEN))?,
+            blob_store: blob_store::place(given.blob_store.as_deref(), variable)?,
             egress_allow_private: AllowRule::list(
                 given.egress_allow_private.as_deref().unwrap_or_default(),
             )?,
@@ -409,6 +422,7 @@ impl fmt::Debug for Config {
             .field("sandbox_limits", &self.sandbox.limits)
             .field("embedded_runner", &self.embedded_runner.wanted)
             .field("dispatch", &self.dispatch)
+            .field("blob_store", &self.blob_store)
             .field("egress_allow_private", &self.egress_allow_private)
             .field("site_dir", &self.site_dir)
             .field("log", &self.log)
@@ -425,6 +439,7 @@ fn merge(over: Given, under: Given) -> Given {
         data_dir: over.data_dir.or(under.data_dir),
         workspace_root: over.workspace_root.or(under.workspace_root),
         database_url: over.database_url.or(under.database_url),
+        blob_store: over.blob_store.or(under.blob_store),
         master_keys: over.master_keys,
         master_keys_file: over.master_keys_file.or(under.master_keys_file),
         byok_required: over.byok_required.or(under.byok_required),

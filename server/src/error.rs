@@ -55,6 +55,14 @@ pub enum Error {
         /// A sentence for people.
         message: String,
     },
+    /// Something that was stored is gone or damaged; reason and sentence.
+    #[error("{message}")]
+    Lost {
+        /// A stable word.
+        reason: &'static str,
+        /// A sentence for people.
+        message: String,
+    },
     /// The server stops, or can't store anything just now.
     #[error("the server is {0}; try again")]
     Unavailable(&'static str),
@@ -108,7 +116,8 @@ impl Error {
             Self::Invalid(_) => "INVALID_FIELDS",
             Self::Rejected { reason, .. }
             | Self::Precondition { reason, .. }
-            | Self::Exhausted { reason, .. } => reason,
+            | Self::Exhausted { reason, .. }
+            | Self::Lost { reason, .. } => reason,
             Self::StaleEtag => "STALE_ETAG",
             Self::AlreadyExists(_) => "ALREADY_EXISTS",
             Self::Unavailable(_) => "UNAVAILABLE",
@@ -129,6 +138,7 @@ impl Error {
             Self::StaleEtag => Code::Aborted,
             Self::AlreadyExists(_) => Code::AlreadyExists,
             Self::Exhausted { .. } => Code::ResourceExhausted,
+            Self::Lost { .. } => Code::DataLoss,
             Self::Unavailable(_) => Code::Unavailable,
             Self::Cancelled => Code::Cancelled,
             Self::Database(_) | Self::Io(_) | Self::Internal(_) => Code::Internal,
@@ -153,7 +163,7 @@ impl Error {
 
     /// Logs what must not leave, once.
     pub fn log(&self) {
-        if self.code() != Code::Internal {
+        if !matches!(self.code(), Code::Internal | Code::DataLoss) {
             return;
         }
         let source = std::error::Error::source(self).map(ToString::to_string);

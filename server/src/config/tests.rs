@@ -53,6 +53,54 @@ fn only_an_origin_is_a_public_url() {
 }
 
 #[test]
+fn an_object_store_is_found_by_its_address_and_the_usual_variables() {
+    let variables = |without: &'static str| {
+        move |name: &str| {
+            let value = match name {
+                "AWS_ENDPOINT_URL" => "http://127.0.0.1:9000",
+                "AWS_ACCESS_KEY_ID" => "swordfish-id",
+                "AWS_SECRET_ACCESS_KEY" => "swordfish",
+                "AWS_SESSION_TOKEN" => "swordfish-token",
+                _ => return None,
+            };
+            (name != without).then(|| value.into())
+        }
+    };
+    let place = |url, without| blob_store::place(url, variables(without));
+    for url in [None, Some("file:")] {
+        assert!(matches!(place(url, ""), Ok(None)), "{url:?}");
+    }
+    let found = place(Some("s3://bucket/some/prefix/"), "");
+    let found = found.expect("valid").expect("a place");
+    assert_eq!((&*found.bucket, &*found.prefix), ("bucket", "some/prefix"));
+    assert_eq!(found.keys.secrets().count(), 3);
+    let shown = format!("{found:?}");
+    assert!(!shown.contains("sword"), "{shown}");
+    for url in [
+        "s3:",
+        "s3:///x",
+        "s3://b?x",
+        "s3://u:p@b",
+        "gs://b",
+        "/x",
+        "file:/x",
+        "",
+    ] {
+        let refused = place(Some(url), "");
+        assert!(matches!(refused, Err(ConfigError::BlobStore(_))), "{url}");
+    }
+    for name in [
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    ] {
+        let refused = place(Some("s3://bucket"), name);
+        assert!(matches!(refused, Err(ConfigError::BlobStore(_))), "{name}");
+    }
+    assert!(place(Some("s3://bucket"), "AWS_SESSION_TOKEN").is_ok());
+}
+
+#[test]
 fn secrets_are_masked_whole() {
     let config = resolve(Given {
         master_keys: Some("1:swordfish".to_owned().into()),
