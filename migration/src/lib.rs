@@ -14,6 +14,7 @@ mod m0007_run_usage;
 mod m0008_schedules;
 mod m0009_servers;
 mod m0010_repeating;
+mod m0011_object_store;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_schedules::Migration),
             Box::new(m0009_servers::Migration),
             Box::new(m0010_repeating::Migration),
+            Box::new(m0011_object_store::Migration),
         ]
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::HashSet, fs::File, net::SocketAddr, sync::Arc, time::Dura
 use anyhow::{Context as _, bail};
 use membrane_agent::{
     egress::{self, EgressGuard},
-    redact::Redactor,
+    redact::{Known, Redactor},
     sandbox::{Sandbox, SandboxState, Unavailable},
 };
 use membrane_proto::v1::EndReason;
@@ -31,6 +31,7 @@ use crate::{
     events::{EventLog, Watchers},
     files::{Files, Notices},
     id::ServerId,
+    objects::Bucket,
     peers::{Peers, Taking},
     previews::Previews,
     providers::{self, Providers},
@@ -116,6 +117,8 @@ pub struct Server {
     /// Held as long as this server lives.
     alone: Arc<Alone>,
     vault: Vault,
+    /// What no log line shows as long as this server lives.
+    _masked: Vec<Known>,
 }
 
 impl Server {
@@ -126,6 +129,7 @@ impl Server {
     /// Whatever can't be opened, in words for an operator.
     pub async fn start(config: Config, clock: Clock, logs: Redactor) -> anyhow::Result<Self> {
         config.create_data_dir()?;
+        let masked = mask_keys(&config, &logs);
         let alone = Arc::new(Alone::lock(&config.data_dir)?);
         let id = alone::identity(&config.data_dir)?;
         let database = Database::open(&config.database_url()).await?;
@@ -145,7 +149,11 @@ impl Server {
         let redactions =
             Redactions::new(database.clone(), providers.clone(), secrets.clone(), logs);
         let files = Files::new(places.clone(), clock.clone());
-        let changes = Changes::new(database.clone(), places.clone(), clock.clone());
+        let bucket = match &config.blob_store {
+            Some(place) => Some(Bucket::open(place).await?),
+            None => None,
+        };
+        let changes = Changes::new(database.clone(), places.clone(), clock.clone(), bucket);
         let sessions = Sessions::new(sessions::Dependencies {
             server: id,
             database: database.clone(),
@@ -232,6 +240,7 @@ impl Server {
             log_stop,
             alone,
             vault,
+            _masked: masked,
         })
     }
 
@@ -373,6 +382,13 @@ impl App {
         let files = self.files.clone();
         Ok(tokio::task::spawn_blocking(move || files.recover(known)).await?)
     }
+}
+
+/// Masks what opens the object store, whatever a library of it may log.
+fn mask_keys(config: &Config, logs: &Redactor) -> Vec<Known> {
+    let places = config.blob_store.iter();
+    let secrets = places.flat_map(|place| place.keys.secrets());
+    secrets.map(|secret| logs.know(secret)).collect()
 }
 
 /// What guards calls of runners: the operator who names an address there means it, wherever it is.

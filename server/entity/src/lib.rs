@@ -27,3 +27,4 @@ pub mod user_secret;
 pub mod vault_check;
 pub mod workspace;
 pub mod workspace_hold;
+pub mod workspace_remains;

@@ -59,8 +59,10 @@ impl Changes {
                 "must name one file to go with hunks or an etag",
             ));
         }
-        self.with(workspace, scope, move |shown| shown.discard(&what))
-            .await
+        self.with(workspace, scope, u64::MAX, move |shown| {
+            shown.discard(&what)
+        })
+        .await
     }
 }
 

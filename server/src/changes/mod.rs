@@ -10,12 +10,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{clock::Clock, db::Database, id::WorkspaceId, workspaces::Places};
+use crate::{clock::Clock, db::Database, id::WorkspaceId, objects::Bucket, workspaces::Places};
 
 mod collect;
 mod delta;
 mod diff;
 mod discard;
+mod elsewhere;
 mod peoples;
 mod record;
 mod sensitive;
@@ -38,18 +39,22 @@ pub struct Changes {
     database: Database,
     places: Places,
     clock: Clock,
+    /// Where what snapshots need is kept, if not in workspaces' stores.
+    bucket: Option<Bucket>,
     /// What people touched in workspaces where a turn works, since it began.
     touched: Arc<Mutex<HashMap<WorkspaceId, Vec<Touched>>>>,
 }
 
 impl Changes {
-    /// Changes of the workspaces in these places.
+    /// Changes of the workspaces in these places. What snapshots need is kept in a bucket, if there is
+    /// one.
     #[must_use]
-    pub fn new(database: Database, places: Places, clock: Clock) -> Self {
+    pub fn new(database: Database, places: Places, clock: Clock, bucket: Option<Bucket>) -> Self {
         Self {
             database,
             places,
             clock,
+            bucket,
             touched: Arc::default(),
         }
     }

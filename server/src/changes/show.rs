@@ -17,6 +17,7 @@ use super::{
 use crate::{
     error::Error,
     id::{ChangeSetId, SessionId, SnapshotId, WorkspaceId},
+    objects::Wanted,
     page,
     uploads::blocking,
 };
@@ -105,7 +106,7 @@ impl Changes {
         scope: Scope,
         page: Page,
     ) -> Result<proto::ListChangesResponse, Error> {
-        self.with(workspace, scope, move |shown| {
+        self.with(workspace, scope, diff::MAX_TEXT, move |shown| {
             let (part, next_page_token) = page.cut(&shown.changes);
             let changes = part.iter().map(|change| shown.tree.encode(change));
             Ok(proto::ListChangesResponse {
@@ -128,7 +129,7 @@ impl Changes {
         path: TreePath,
         context: usize,
     ) -> Result<proto::GetFileDiffResponse, Error> {
-        self.with(workspace, scope, move |shown| {
+        self.with(workspace, scope, diff::MAX_TEXT, move |shown| {
             let change = shown.find(&path)?;
             let old = shown.tree.text(change.before.as_ref())?;
             let new = shown.tree.text(change.after.as_ref())?;
@@ -163,32 +164,44 @@ impl Changes {
         path: TreePath,
         side: proto::ChangeSide,
     ) -> Result<Blob, Error> {
-        self.with(workspace, scope, move |shown| {
+        let found = self.with(workspace, scope, 0, move |shown| {
             let change = shown.find(&path)?;
             let node = match side {
                 proto::ChangeSide::Before => change.before.as_ref(),
                 _ => change.after.as_ref(),
             };
-            match node {
-                Some(Node::File { digest, .. }) => shown.tree.store.get(digest).map_err(broken),
-                Some(_) => Err(Error::Precondition {
-                    reason: "NOT_A_FILE",
-                    message: "only files have contents".to_owned(),
-                }),
-                None => Err(Error::NotFound("file on this side")),
-            }
+            let node = node.ok_or(Error::NotFound("file on this side"))?;
+            Wanted::of(node).ok_or_else(|| Error::Precondition {
+                reason: "NOT_A_FILE",
+                message: "only files have contents".to_owned(),
+            })
+        });
+        let wanted = found.await?;
+        if matches!(scope, Scope::Snapshots(..)) {
+            self.fetch(workspace, vec![wanted]).await?;
+        }
+        let changes = self.clone();
+        blocking(move || {
+            let store = changes.tree(workspace)?.store;
+            store.get(&wanted.digest).map_err(broken)
         })
         .await
     }
 
-    /// Loads a scope and works with it, off the async threads.
+    /// Loads a scope and works with it, off the async threads. Of what changed between snapshots, the
+    /// contents are there up to so many bytes of each.
     pub(super) async fn with<T: Send + 'static>(
         &self,
         workspace: WorkspaceId,
         scope: Scope,
+        largest: u64,
         work: impl FnOnce(Shown) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let sides = self.sides(workspace, scope).await?;
+        if let Sides::Whole(before, after) = &sides {
+            let trees = (before.as_str(), after.as_deref());
+            self.fetch_difference(workspace, trees, largest).await?;
+        }
         let changes = self.clone();
         blocking(move || {
             let tree = changes.tree(workspace)?;

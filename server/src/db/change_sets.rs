@@ -161,12 +161,11 @@ impl Database {
             .await
     }
 
-    /// Every manifest that a workspace's change sets, snapshots and unfinished runs name, so
-    /// that its contents are kept.
+    /// Every manifest that a workspace's change sets name, so that its contents are kept.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn manifests(&self, workspace: WorkspaceId) -> Result<Vec<String>, DbErr> {
+    pub async fn changed_manifests(&self, workspace: WorkspaceId) -> Result<Vec<String>, DbErr> {
         let rows: Vec<(String, Option<String>, String, String)> = change_set::Entity::find()
             .select_only()
             .column(change_set::Column::BeforeManifest)
@@ -180,10 +179,7 @@ impl Database {
         let named = rows
             .into_iter()
             .flat_map(|(before, after, old, new)| [Some(before), after, Some(old), Some(new)]);
-        let kept = self.snapshot_manifests(workspace).await?;
-        let begun = self.run_manifests(workspace).await?;
-        let named = named.flatten().filter(|name| !name.is_empty());
-        Ok(named.chain(kept).chain(begun).collect())
+        Ok(named.flatten().filter(|name| !name.is_empty()).collect())
     }
 }
 

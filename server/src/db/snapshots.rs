@@ -152,19 +152,38 @@ impl Database {
         Ok(deleted.rows_affected)
     }
 
-    /// The manifests of a workspace's snapshots.
+    /// Every manifest that a workspace's snapshots and unfinished runs name, so that its contents are
+    /// kept, wherever that is.
     ///
     /// # Errors
     /// The database's own.
-    pub(super) async fn snapshot_manifests(
-        &self,
-        workspace: WorkspaceId,
-    ) -> Result<Vec<String>, DbErr> {
-        of_workspace(workspace)
+    pub async fn kept_manifests(&self, workspace: WorkspaceId) -> Result<Vec<String>, DbErr> {
+        let mut kept: Vec<String> = of_workspace(workspace)
             .select_only()
             .column(snapshot::Column::Manifest)
             .into_tuple()
             .all(&self.reader)
+            .await?;
+        kept.extend(self.run_manifests(workspace).await?);
+        Ok(kept)
+    }
+
+    /// The manifest of a workspace's latest snapshot.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn latest_snapshot_manifest(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<Option<String>, DbErr> {
+        of_workspace(workspace)
+            .select_only()
+            .column(snapshot::Column::Manifest)
+            .order_by_desc(snapshot::Column::CreateTime)
+            .order_by_desc(snapshot::Column::Id)
+            .limit(1)
+            .into_tuple()
+            .one(&self.reader)
             .await
     }
 }

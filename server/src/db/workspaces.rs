@@ -1,6 +1,6 @@
 //! Workspace rows.
 
-use membrane_entity::{member, run, session, turn, workspace};
+use membrane_entity::{member, run, session, turn, workspace, workspace_remains};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -208,7 +208,8 @@ impl Database {
         Ok(())
     }
 
-    /// Deletes the row and, by cascade, everything that hangs on it; its sessions' events too.
+    /// Deletes the row and, by cascade, everything that hangs on it; its sessions' events too. Where a
+    /// time is given, the workspace has objects in an object store, which is noted.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::StaleEtag`].
@@ -216,6 +217,7 @@ impl Database {
         &self,
         id: WorkspaceId,
         read_version: Option<i64>,
+        remains: Option<Millis>,
     ) -> Result<(), Error> {
         use membrane_entity::event;
         let transaction = self.begin().await?;
@@ -255,8 +257,41 @@ impl Database {
         workspace::Entity::delete_by_id(id.0)
             .exec(&transaction)
             .await?;
+        if let Some(delete_time) = remains {
+            let remains = workspace_remains::Model {
+                workspace_id: id.0,
+                delete_time,
+            };
+            workspace_remains::Entity::insert(remains.into_active_model())
+                .exec_without_returning(&transaction)
+                .await?;
+        }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Workspaces that are gone and may have left objects, and when they went.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn workspace_remains(&self) -> Result<Vec<(WorkspaceId, Millis)>, DbErr> {
+        let rows = workspace_remains::Entity::find().all(&self.reader).await?;
+        let pairs = rows.into_iter();
+        Ok(pairs
+            .map(|row| (WorkspaceId(row.workspace_id), row.delete_time))
+            .collect())
+    }
+
+    /// Forgets that a workspace may have left objects.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn forget_remains(&self, id: WorkspaceId) -> Result<(), DbErr> {
+        let transaction = self.begin().await?;
+        workspace_remains::Entity::delete_by_id(id.0)
+            .exec(&transaction)
+            .await?;
+        transaction.commit().await
     }
 
     async fn summarise(

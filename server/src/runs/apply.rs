@@ -58,7 +58,9 @@ impl Runs {
         let (id, user) = (RunId(run.id), user_of(&run));
         match self.apply(id, user, Vec::new()).await {
             Ok(applied) => Ok(applied.run),
-            Err(Error::Precondition { .. } | Error::Exhausted { .. }) => Ok(run),
+            Err(Error::Precondition { .. } | Error::Exhausted { .. } | Error::Unavailable(_)) => {
+                Ok(run)
+            }
             Err(error) => Err(error),
         }
     }

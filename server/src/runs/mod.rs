@@ -347,7 +347,9 @@ impl Runs {
         let run = self.leased(lease).await?;
         let workspace = WorkspaceId(run.workspace_id);
         let snapshots = &self.dependencies.snapshots;
-        snapshots.export_manifest(workspace, run.base_manifest)
+        snapshots
+            .export_manifest(workspace, run.base_manifest)
+            .await
     }
 
     /// Adds what a runner tells, masked. Answers the number up to which everything is stored.

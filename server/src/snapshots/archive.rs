@@ -26,14 +26,19 @@ impl Snapshots {
     /// [`Error::NotFound`]; [`Error::Exhausted`] when too many are made at the same time.
     pub async fn export(&self, workspace: WorkspaceId, id: SnapshotId) -> Result<Chunks, Error> {
         let row = self.get(workspace, id).await?;
-        self.export_manifest(workspace, row.manifest)
+        self.export_manifest(workspace, row.manifest).await
     }
 
     /// The same for a recorded manifest by its name.
     ///
     /// # Errors
     /// [`Error::Exhausted`] when too many are made at the same time.
-    pub fn export_manifest(&self, workspace: WorkspaceId, name: String) -> Result<Chunks, Error> {
+    pub async fn export_manifest(
+        &self,
+        workspace: WorkspaceId,
+        name: String,
+    ) -> Result<Chunks, Error> {
+        self.changes.fetch_tree(workspace, &name).await?;
         let snapshots = self.clone();
         self.files.archive(move |out| {
             let tree = snapshots.changes.tree(workspace)?;
@@ -54,6 +59,7 @@ impl Snapshots {
         kind: Kind,
     ) -> Result<(snapshot::Model, Summary), Error> {
         let (workspace, snapshots) = (new.workspace, self.clone());
+        self.check_elsewhere(workspace).await?;
         let unpacked = blocking(move || snapshots.unpack(workspace, received.file()));
         let (picture, summary) = unpacked.await?;
         let row = self.insert(new, kind, picture).await?;

@@ -15,6 +15,7 @@ use crate::{
     changes::broken,
     error::Error,
     id::WorkspaceId,
+    objects::Wanted,
     server::App,
     uploads::{Receiving, blocking},
 };
@@ -55,6 +56,8 @@ impl Snapshots {
     /// # Errors
     /// When the store does not have them.
     pub async fn blob(&self, workspace: WorkspaceId, digest: Digest) -> Result<Blob, Error> {
+        let wanted = vec![Wanted::any(digest)];
+        self.changes.fetch(workspace, wanted).await?;
         let snapshots = self.clone();
         blocking(move || {
             let store = snapshots.changes.tree(workspace)?.store;
@@ -68,6 +71,7 @@ impl Snapshots {
     /// # Errors
     /// [`Error::Rejected`] with DIGEST_MISMATCH; [`Error::Exhausted`] with STORE_FULL.
     pub async fn keep(&self, workspace: WorkspaceId, blob: Arriving) -> Result<(), Error> {
+        self.check_elsewhere(workspace).await?;
         let snapshots = self.clone();
         blocking(move || {
             let store = snapshots.changes.tree(workspace)?.store;

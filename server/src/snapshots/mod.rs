@@ -44,6 +44,8 @@ pub struct Snapshots {
     files: Files,
     clock: Clock,
     room: Room,
+    /// What workspaces have in the object store.
+    room_elsewhere: Room,
 }
 
 /// How a snapshot came to be.
@@ -100,6 +102,7 @@ impl Snapshots {
             files,
             clock,
             room: Room::default(),
+            room_elsewhere: Room::default(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Snapshots {
     /// # Errors
     /// When the store can't be read.
     pub async fn recorded(&self, workspace: WorkspaceId, name: String) -> Result<Manifest, Error> {
+        self.changes.fetch_manifest(workspace, &name).await?;
         let snapshots = self.clone();
         blocking(move || {
             let tree = snapshots.changes.tree(workspace)?;
@@ -230,6 +234,7 @@ impl Snapshots {
         before: &str,
         after: Manifest,
     ) -> Result<Vec<TreePath>, Error> {
+        self.changes.fetch_manifest(workspace, before).await?;
         let (snapshots, before) = (self.clone(), named(before)?);
         blocking(move || {
             let before = snapshots.changes.tree(workspace)?.manifest(&before)?;
@@ -247,12 +252,23 @@ impl Snapshots {
         workspace: WorkspaceId,
         before: &str,
     ) -> Result<Vec<TreePath>, Error> {
+        self.changes.fetch_manifest(workspace, before).await?;
         let (snapshots, before) = (self.clone(), named(before)?);
         blocking(move || {
             let before = snapshots.changes.tree(workspace)?.manifest(&before)?;
             differing(&before, &snapshots.record(workspace)?.1)
         })
         .await
+    }
+
+    /// Refuses what somebody sends when the workspace has too much in the object store.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] with STORE_FULL; [`Error::Unavailable`].
+    async fn check_elsewhere(&self, workspace: WorkspaceId) -> Result<(), Error> {
+        let measure = self.changes.measure_elsewhere(workspace);
+        let room = &self.room_elsewhere;
+        room.check_elsewhere(workspace, measure).await
     }
 
     fn record(&self, workspace: WorkspaceId) -> Result<(Digest, Manifest), Error> {
@@ -265,6 +281,9 @@ impl Snapshots {
         kind: Kind,
         picture: Picture,
     ) -> Result<snapshot::Model, Error> {
+        // Until the row is there: nobody may take away what it needs.
+        let (_sharing, sent) = self.changes.send(new.workspace, picture.manifest).await?;
+        self.room_elsewhere.add(new.workspace, sent);
         let row = snapshot::Model {
             id: SnapshotId::new().0,
             workspace_id: new.workspace.0,

@@ -14,6 +14,7 @@ use crate::{
     changes::{Tree, between_with, broken, named},
     error::Error,
     id::{SnapshotId, UserId, WorkspaceId},
+    objects::Wanted,
     uploads::blocking,
 };
 
@@ -38,6 +39,16 @@ struct Wish {
     paths: HashSet<TreePath>,
 }
 
+/// What a restore would do.
+struct Outlook {
+    /// The tree as it is.
+    now: Picture,
+    /// How many of its entries would change.
+    changed: usize,
+    /// Contents that it does not have at the same path.
+    needed: Vec<Wanted>,
+}
+
 impl Snapshots {
     /// Makes the files at some paths, or all, as they are in a snapshot. Answers nothing if that is
     /// how they are. No turn may work in the workspace at the same time.
@@ -58,12 +69,20 @@ impl Snapshots {
             snapshot: named(&wanted.manifest)?,
             paths: paths.into_iter().collect(),
         };
+        let changes = &self.changes;
+        changes.fetch_manifest(workspace, &wanted.manifest).await?;
         for _ in 0..ATTEMPTS {
             let (snapshots, look) = (self.clone(), wish.clone());
-            let (expected, now, changed) = blocking(move || snapshots.look(&look)).await?;
+            let Outlook {
+                now,
+                changed,
+                needed,
+            } = blocking(move || snapshots.look(&look)).await?;
             if changed == 0 {
                 return Ok(None);
             }
+            changes.fetch(workspace, needed).await?;
+            let expected = now.manifest;
             let new = NewSnapshot {
                 workspace,
                 user,
@@ -87,8 +106,8 @@ impl Snapshots {
         })
     }
 
-    /// The tree as it is, and how many of its entries would change.
-    fn look(&self, wish: &Wish) -> Result<(Digest, Picture, usize), Error> {
+    /// What would become of the tree as it is.
+    fn look(&self, wish: &Wish) -> Result<Outlook, Error> {
         let tree = self.changes.tree(wish.workspace)?;
         let (digest, now) = tree.record(self.clock.now())?;
         let wanted = wish.compose(&tree, &now)?;
@@ -99,8 +118,13 @@ impl Snapshots {
             };
             one.entries().iter().filter(differs).count()
         };
-        let changed = differing(&wanted, &now, false) + differing(&now, &wanted, true);
-        Ok((digest, Picture::of(digest, &now)?, changed))
+        let is_new = |entry: &&Entry| now.get(&entry.path) != Some(&entry.node);
+        let new = wanted.entries().iter().filter(is_new);
+        Ok(Outlook {
+            changed: differing(&wanted, &now, false) + differing(&now, &wanted, true),
+            needed: new.filter_map(|entry| Wanted::of(&entry.node)).collect(),
+            now: Picture::of(digest, &now)?,
+        })
     }
 
     /// Puts the wanted tree in place, if the tree is still as expected; answers whether it was.

@@ -65,22 +65,25 @@ impl Room {
     /// # Errors
     /// [`Error::Exhausted`] with STORE_FULL; when the store can't be read.
     pub(super) fn check(&self, workspace: WorkspaceId, store: &Store) -> Result<(), Error> {
-        let is_good =
-            |known: &Known| known.bytes < self.limit || known.measured.elapsed() < MEASURED;
-        let known = match self.known(workspace).filter(is_good) {
-            Some(known) => known,
-            None => self.measure(workspace, store)?,
-        };
-        if known.bytes < self.limit {
-            return Ok(());
+        if !self.is_known(workspace) {
+            self.learn(workspace, store.measure().map_err(broken)?);
         }
-        Err(Error::Exhausted {
-            reason: "STORE_FULL",
-            message: format!(
-                "snapshots and changes of this workspace may have {} bytes; delete some snapshots",
-                self.limit
-            ),
-        })
+        self.verdict(workspace)
+    }
+
+    /// The same for what a workspace has elsewhere; `measure` says how much that is.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] with STORE_FULL; those of `measure`.
+    pub(super) async fn check_elsewhere(
+        &self,
+        workspace: WorkspaceId,
+        measure: impl Future<Output = Result<u64, Error>>,
+    ) -> Result<(), Error> {
+        if !self.is_known(workspace) {
+            self.learn(workspace, measure.await?);
+        }
+        self.verdict(workspace)
     }
 
     /// Notes what was put into a store.
@@ -90,17 +93,30 @@ impl Room {
         }
     }
 
-    fn known(&self, workspace: WorkspaceId) -> Option<Known> {
-        lock(&self.stores).get(&workspace).copied()
+    /// Whether a store needs no measuring before it is decided.
+    fn is_known(&self, workspace: WorkspaceId) -> bool {
+        let is_good =
+            |known: &Known| known.bytes < self.limit || known.measured.elapsed() < MEASURED;
+        lock(&self.stores).get(&workspace).is_some_and(is_good)
     }
 
-    fn measure(&self, workspace: WorkspaceId, store: &Store) -> Result<Known, Error> {
-        let known = Known {
-            bytes: store.measure().map_err(broken)?,
-            measured: Instant::now(),
-        };
-        lock(&self.stores).insert(workspace, known);
-        Ok(known)
+    fn learn(&self, workspace: WorkspaceId, bytes: u64) {
+        let measured = Instant::now();
+        lock(&self.stores).insert(workspace, Known { bytes, measured });
+    }
+
+    fn verdict(&self, workspace: WorkspaceId) -> Result<(), Error> {
+        let known = lock(&self.stores).get(&workspace).copied();
+        if known.is_none_or(|known| known.bytes < self.limit) {
+            return Ok(());
+        }
+        Err(Error::Exhausted {
+            reason: "STORE_FULL",
+            message: format!(
+                "snapshots and changes of this workspace may have {} bytes; delete some snapshots",
+                self.limit
+            ),
+        })
     }
 
     /// Lets a user send something, if they do not send too much already.

@@ -142,12 +142,18 @@ impl App {
         for session in &sessions {
             self.sessions.interrupt(*session).await?;
         }
-        self.database.delete_workspace(id, read_version).await?;
+        let remains = self.changes.has_bucket().then(|| self.clock.now());
+        let database = &self.database;
+        database.delete_workspace(id, read_version, remains).await?;
         self.files.forget(id);
         for session in sessions {
             self.sessions.forget(session).await;
         }
         let places = self.places.clone();
-        blocking(move || Ok(places.remove(id)?)).await
+        blocking(move || Ok(places.remove(id)?)).await?;
+        let changes = self.changes.clone();
+        // Nobody waits for it, and if it is cut off, the next start goes on.
+        tokio::spawn(async move { changes.remove_objects().await });
+        Ok(())
     }
 }
