@@ -164,12 +164,13 @@ impl Changes {
     ) -> Result<(), Error> {
         let mut left = self.kept(workspace).await?;
         left.retain(|manifest| !there.contains(manifest));
+        let mut base = there.iter().next().copied();
         for manifest in left {
             let _sharing = shelf.share().await?;
-            match self.send_to(shelf, workspace, manifest).await {
+            match shelf.send(manifest, base).await {
                 Err(error @ Error::Unavailable(_)) => return Err(error),
                 Err(error) => error.log(),
-                Ok(_) => {}
+                Ok(_) => base = Some(manifest),
             }
         }
         Ok(())

@@ -59,20 +59,48 @@ impl Changes {
             return Ok((None, 0));
         };
         let sharing = shelf.share().await?;
-        let sent = self.send_to(&shelf, workspace, manifest).await?;
+        let base = self.latest(workspace).await?;
+        let sent = shelf.send(manifest, base).await?;
         Ok((Some(sharing), sent))
     }
 
-    /// Sends what a manifest needs and the latest snapshot does not. Answers how many bytes that were.
-    pub(super) async fn send_to(
-        &self,
-        shelf: &Shelf,
-        workspace: WorkspaceId,
-        manifest: Digest,
-    ) -> Result<u64, Error> {
+    /// The manifest of the latest snapshot, if there is one.
+    async fn latest(&self, workspace: WorkspaceId) -> Result<Option<Digest>, Error> {
         let latest = self.database.latest_snapshot_manifest(workspace).await?;
-        let base = latest.map(|name| named(&name)).transpose()?;
-        shelf.send(manifest, base).await
+        latest.map(|name| named(&name)).transpose()
+    }
+
+    /// Fetches what a snapshot has of these contents: the one with the manifest `base`, or the latest.
+    /// Answers what it does not have.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Lost`].
+    pub(crate) async fn fetch_of(
+        &self,
+        workspace: WorkspaceId,
+        base: Option<String>,
+        wanted: Vec<Digest>,
+    ) -> Result<Vec<Digest>, Error> {
+        let Some(shelf) = self.shelf(workspace).await?.filter(|_| !wanted.is_empty()) else {
+            return Ok(wanted);
+        };
+        let base = match base {
+            Some(name) => Some(named(&name)?),
+            None => self.latest(workspace).await?,
+        };
+        let Some(base) = base else {
+            return Ok(wanted);
+        };
+        let _sharing = shelf.share().await?;
+        let there = shelf.contents_there(base).await?;
+        let is_there = |wanted: &Digest| there.contains_key(wanted);
+        let (found, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_there);
+        let found = found.into_iter().map(|digest| Wanted {
+            digest,
+            size: there.get(&digest).copied(),
+        });
+        shelf.fetch(found.collect()).await?;
+        Ok(missing)
     }
 
     /// Sees that contents are in the store.

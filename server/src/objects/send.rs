@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use membrane_files::store::{Blob, Digest, Store};
+use membrane_files::store::{Blob, Digest, Manifest, Store};
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -47,14 +47,11 @@ impl Shelf {
             return Ok(0);
         }
         let tree = self.load(manifest).await?;
-        let mut wanted: HashMap<Digest, u64> = Wanted::all(&tree)
-            .map(|wanted| (wanted.digest, wanted.size.unwrap_or(0)))
-            .collect();
+        let mut wanted = contents_of(&tree);
         drop(tree);
         if let Some(base) = base {
-            for known in self.contents_there(base).await? {
-                wanted.remove(&known);
-            }
+            let there = self.contents_there(base).await?;
+            wanted.retain(|digest, _| !there.contains_key(digest));
         }
         wanted.insert(manifest, self.size(manifest).await?);
         let known = self.known(wanted.len()).await?;
@@ -68,14 +65,17 @@ impl Shelf {
         Ok(sent)
     }
 
-    /// The contents that a manifest names, if all of them are there.
-    async fn contents_there(&self, manifest: Digest) -> Result<Vec<Digest>, Error> {
+    /// The contents that a manifest names, with their sizes in bytes, if all of them are there. The caller
+    /// holds [`Shelf::share`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Lost`].
+    pub async fn contents_there(&self, manifest: Digest) -> Result<HashMap<Digest, u64>, Error> {
         if !self.has(manifest).await? {
-            return Ok(Vec::new());
+            return Ok(HashMap::new());
         }
         self.fetch(vec![Wanted::any(manifest)]).await?;
-        let tree = self.load(manifest).await?;
-        Ok(Wanted::all(&tree).map(|wanted| wanted.digest).collect())
+        Ok(contents_of(&self.load(manifest).await?))
     }
 
     async fn known(&self, asked: usize) -> Result<Known, Error> {
@@ -149,6 +149,13 @@ impl Shelf {
         self.put(name, data).await?;
         Ok((chunk, chunk.bytes))
     }
+}
+
+fn contents_of(tree: &Manifest) -> HashMap<Digest, u64> {
+    let contents = Wanted::all(tree);
+    contents
+        .map(|wanted| (wanted.digest, wanted.size.unwrap_or(0)))
+        .collect()
 }
 
 /// Cuts stored contents, and makes sure that they are what their name says.

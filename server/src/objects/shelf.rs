@@ -4,6 +4,7 @@ use std::{
     fs::{File, TryLockError},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,6 +13,10 @@ use object_store::path::Path;
 
 use super::{Bucket, name::Name};
 use crate::{changes::broken, error::Error, uploads::blocking};
+
+/// How often it is tried to be alone, and the pause before the next time.
+const ATTEMPTS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// One workspace's objects, opened for one piece of work.
 #[derive(Debug)]
@@ -80,11 +85,22 @@ impl Shelf {
         .await
     }
 
-    /// Lets nobody rely on what is there, as long as the answer lives; nothing if somebody does.
+    /// Lets nobody rely on what is there, as long as the answer lives; nothing if somebody does, and goes
+    /// on doing it for a while.
     ///
     /// # Errors
     /// The file system's own.
     pub async fn alone(&self) -> Result<Option<Held>, Error> {
+        for _ in 0..ATTEMPTS {
+            if let Some(held) = self.try_alone().await? {
+                return Ok(Some(held));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(None)
+    }
+
+    async fn try_alone(&self) -> Result<Option<Held>, Error> {
         let path = self.lock.clone();
         blocking(move || {
             let file = open(path)?;

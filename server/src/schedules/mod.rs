@@ -200,6 +200,8 @@ impl Schedules {
         let prepared = self.prepare(&row, user, making).await;
         let (runs, error) = match prepared {
             Ok(runs) => (runs, None),
+            // No fault of the schedule: it stays due.
+            Err(error @ Error::Unavailable(_)) => return Err(error),
             Err(error) => {
                 error.log();
                 (Vec::new(), Some(error.public_message()))

@@ -27,7 +27,8 @@ const HELD: usize = 1 << 20;
 
 impl Snapshots {
     /// Which of these contents the store lacks, each once. Those that it has are kept for as long as
-    /// if they were new.
+    /// if they were new. What it had once it gets back, if it is in the snapshot with the manifest `base`,
+    /// or the latest one.
     ///
     /// # Errors
     /// When the store can't be read.
@@ -35,9 +36,10 @@ impl Snapshots {
         &self,
         workspace: WorkspaceId,
         files: Vec<(Digest, u64)>,
+        base: Option<String>,
     ) -> Result<Vec<Digest>, Error> {
         let snapshots = self.clone();
-        blocking(move || {
+        let missing = blocking(move || {
             let store = snapshots.changes.tree(workspace)?.store;
             let mut seen = HashSet::new();
             let mut missing = Vec::new();
@@ -47,8 +49,9 @@ impl Snapshots {
                 }
             }
             Ok(missing)
-        })
-        .await
+        });
+        let missing = missing.await?;
+        self.changes.fetch_of(workspace, base, missing).await
     }
 
     /// Opens contents.

@@ -56,7 +56,8 @@ impl Service {
         let run = self.0.runs.leased(&lease).await?;
         let files = decode_files(&request.files)?;
         let workspace = WorkspaceId(run.workspace_id);
-        let missing = self.0.snapshots.missing(workspace, files).await?;
+        let (snapshots, base) = (&self.0.snapshots, Some(run.base_manifest));
+        let missing = snapshots.missing(workspace, files, base).await?;
         Ok(proto::FindMissingRunBlobsResponse {
             digests: missing.iter().map(ToString::to_string).collect(),
         })

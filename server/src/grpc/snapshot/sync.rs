@@ -67,7 +67,8 @@ impl Service {
     ) -> Result<proto::FindMissingBlobsResponse, Error> {
         let permit = self.may_manage(caller, &request.workspace_id).await?;
         let files = decode_files(&request.files)?;
-        let missing = self.0.snapshots.missing(permit.workspace, files).await?;
+        let snapshots = &self.0.snapshots;
+        let missing = snapshots.missing(permit.workspace, files, None).await?;
         Ok(proto::FindMissingBlobsResponse {
             digests: missing.iter().map(ToString::to_string).collect(),
         })

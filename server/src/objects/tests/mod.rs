@@ -11,6 +11,9 @@ use tempfile::TempDir;
 use super::{Bucket, Shelf, Wanted};
 use crate::{clock::Millis, error::Error, id::WorkspaceId};
 
+mod breaking;
+mod together;
+
 /// A bucket in memory, and a workspace with stores as many as there are machines.
 struct Desk {
     memory: Arc<InMemory>,
@@ -36,11 +39,16 @@ impl Desk {
     /// The workspace's objects beside an empty store.
     fn shelf(&mut self) -> Shelf {
         let directory = tempfile::tempdir().expect("a directory");
+        let shelf = self.shelf_in(&directory, &self.bucket);
+        self.directories.push(directory);
+        shelf
+    }
+
+    /// The same beside a store that others may use as well.
+    fn shelf_in(&self, directory: &TempDir, bucket: &Bucket) -> Shelf {
         let opened = Dir::open_ambient_dir(directory.path(), ambient_authority());
         let store = Store::open(opened.expect("opened")).expect("a store");
-        let lock = directory.path().join("lock");
-        self.directories.push(directory);
-        self.bucket.shelf(self.workspace, store, lock)
+        bucket.shelf(self.workspace, store, directory.path().join("lock"))
     }
 
     async fn objects(&self) -> BTreeMap<String, u64> {
@@ -305,7 +313,7 @@ async fn what_can_not_be_read_keeps_everything() {
     assert_eq!(desk.objects().await.len(), before);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_sends_and_who_removes_wait_for_each_other() {
     let mut desk = Desk::new();
     let here = desk.shelf();
