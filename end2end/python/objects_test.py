@@ -16,6 +16,7 @@ import grpc
 
 import wire
 from object_store import ObjectStore
+from postgres import Postgres
 from runner_test import Work
 from server import PROGRAM, Server, eventually, free_port
 from work import code_of, new_workspace
@@ -69,7 +70,8 @@ class Desk:
         return str(hunks)
 
     def lose_store(self) -> None:
-        shutil.rmtree(self.store)
+        lost = self.store.rename(self.base / "lost")
+        shutil.rmtree(lost)
 
     def contents_here(self) -> int:
         return sum(path.is_file() for path in (self.store / "blobs").rglob("*"))
@@ -245,6 +247,39 @@ class Objects(unittest.TestCase):
         self.server.start()
         eventually("its objects are gone", lambda: not self.store.objects(desk.id))
 
+    def test_who_sends_blob_by_blob_sends_nothing_twice(self):
+        desk = Desk(self.server)
+        desk.write("small", b"some contents")
+        desk.write("large", self.random.randbytes(3 * MIB))
+        before = desk.tree()
+        snapshot = desk.take()
+        there = self.store.objects("/contents/")
+        desk.lose_store()
+        read = wire.snapshot.ReadManifestRequest(workspace_id=desk.id, snapshot_id=snapshot)
+        parts = desk.client.snapshots.ReadManifest(read, timeout=20)
+        entries = [entry for part in parts for entry in part.entries]
+        files = [wire.snapshot.SnapshotFile(digest="blake3:" + "0" * 64, size=1)]
+        files += [entry.file for entry in entries]
+        find = wire.snapshot.FindMissingBlobsRequest(workspace_id=desk.id, files=files)
+        missing = desk.client.snapshots.FindMissingBlobs(find, timeout=20).digests
+        self.assertEqual(list(missing), [files[0].digest])
+        # The same files at other paths.
+        for entry in entries:
+            entry.path = f"other-{entry.path}"
+        header = wire.snapshot.SnapshotHeader(workspace_id=desk.id)
+        messages = [
+            wire.snapshot.CommitSnapshotRequest(header=header),
+            wire.snapshot.CommitSnapshotRequest(
+                entries=wire.snapshot.SnapshotEntries(entries=entries)
+            ),
+        ]
+        committed = desk.client.snapshots.CommitSnapshot(iter(messages), timeout=20).snapshot.id
+        # Its manifest is all that is new.
+        self.assertEqual(len(self.store.objects("/contents/")), len(there) + 1)
+        desk.lose_store()
+        desk.restore(committed)
+        self.assertEqual(desk.tree(), {f"other-{path}": data for path, data in before.items()})
+
     def test_runs_begin_and_end_in_it(self):
         server = Server(
             *self.store.flags(),
@@ -267,6 +302,49 @@ class Objects(unittest.TestCase):
         desk.lose_store()
         desk.restore(base)
         self.assertEqual(desk.tree(), {"given": b"given"})
+
+
+class Together(unittest.TestCase):
+    """Two servers with one database, one directory of workspaces and one object store."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = Postgres()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.postgres.stop()
+
+    def test_what_one_has_sent_the_other_brings_back(self):
+        store = ObjectStore()
+        self.addCleanup(store.stop)
+        flags = (*self.postgres.flags(), *store.flags())
+        first = Server(*flags, environment=store.environment())
+        self.addCleanup(first.stop)
+        second = Server(beside=first)
+        self.addCleanup(second.stop)
+        desk = Desk(first)
+        desk.write("file", random.Random(7).randbytes(2 * MIB))
+        before = desk.tree()
+        snapshot = desk.take()
+        doomed = []
+        desk.client = second.client()
+        for number in range(5):
+            desk.write("file", bytes([number]) * MIB)
+            doomed.append(desk.take())
+        for one in doomed:
+            desk.delete(one)
+        store.age(DAY)
+        desk.age(DAY)
+        # Both look for what may go, at the same time.
+        for server in (first, second):
+            server.kill()
+        for server in (first, second):
+            server.start()
+        eventually("objects are gone", lambda: len(store.objects("/manifests/")) == 1)
+        desk.lose_store()
+        desk.restore(snapshot)
+        self.assertEqual(desk.tree(), before)
 
 
 class Changing(unittest.TestCase):
