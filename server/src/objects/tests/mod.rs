@@ -203,27 +203,19 @@ async fn an_edit_in_a_large_file_sends_what_is_around_it() {
 
 #[tokio::test]
 async fn what_is_damaged_is_never_taken_for_contents() {
-    for directory in ["contents", "lists"] {
+    for (directory, bytes) in [("contents", 100), ("contents", 3 << 20), ("lists", 3 << 20)] {
         let mut desk = Desk::new();
         let (here, there) = (desk.shelf(), desk.shelf());
-        let manifest = here.record(&[&noise(3, 3 << 20)]);
+        let manifest = here.record(&[&noise(3, bytes)]);
         here.send(manifest, None).await.expect("sent");
-        there
-            .fetch(vec![Wanted::any(manifest)])
-            .await
-            .expect("fetched");
+        let wanted = vec![Wanted::any(manifest)];
+        there.fetch(wanted).await.expect("fetched");
         desk.overwrite(directory, b"something else").await;
-        assert_eq!(
-            reason(there.tree(manifest).await),
-            "CONTENTS_DAMAGED",
-            "{directory}"
-        );
+        let tree = there.tree(manifest).await;
+        assert_eq!(reason(tree), "CONTENTS_DAMAGED", "{directory} {bytes}");
         desk.remove(directory).await;
-        assert_eq!(
-            reason(there.tree(manifest).await),
-            "CONTENTS_MISSING",
-            "{directory}"
-        );
+        let tree = there.tree(manifest).await;
+        assert_eq!(reason(tree), "CONTENTS_MISSING", "{directory} {bytes}");
     }
 }
 
