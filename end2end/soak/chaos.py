@@ -61,6 +61,7 @@ def kinds(fleet: Fleet) -> list[Kind]:
             lambda one: signal_database(one, signal.SIGCONT),
         ),
     ]
+    known.append(Kind("object store killed", DOWN, [fleet.store], kill, start))
     if fleet.network:
         cut, mend = (lambda one: one.cut()), (lambda one: one.mend())
         known.append(Kind("runner cut off", CUT_OFF, [fleet.network], cut, mend))

@@ -1,4 +1,5 @@
-"""All that is running: a PostgreSQL, two servers that share it, and a runner for each of them."""
+"""All that is running: a PostgreSQL and an object store, two servers that share them, and a runner for
+each of these."""
 
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import network
 import wire
+from object_store import ObjectStore
 from postgres import Postgres
 from runner_test import Runner
 from server import Server, free_port
@@ -44,11 +46,14 @@ class Fleet:
     def __init__(self, cleanup: ExitStack):
         self.postgres = Postgres()
         cleanup.callback(self.postgres.stop)
+        self.store = ObjectStore()
+        cleanup.callback(self.store.stop)
         self.network, self.no_network = network.make()
         if self.network:
             cleanup.callback(self.network.remove)
         door = Door(network.OUTSIDE) if self.network else None
-        first = Server(*self.postgres.flags())
+        flags = [*self.postgres.flags(), *self.store.flags()]
+        first = Server(*flags, environment=self.store.environment())
         cleanup.callback(first.stop)
         second = Server(*(["--runner-listen", door.address] if door else []), beside=first)
         cleanup.callback(second.stop)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Keeps two servers, two runners and a PostgreSQL busy while they are killed, held up and cut off from
-# one another, then checks that nothing was lost and nothing happened twice. Writes its report to
+# Keeps two servers, two runners, a PostgreSQL and an object store busy while they are killed, held up and
+# cut off from one another, then checks that nothing was lost and nothing happened twice. Writes its report to
 # end2end/artefacts/soak.txt, and with it the logs of all programs.
 #
 # Environment: MINUTES of faults (default 10, at most 30), SEED to repeat the choice of faults, and
