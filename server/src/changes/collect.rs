@@ -86,18 +86,13 @@ impl Changes {
     /// nothing that is not in the object store, and of that nothing that is.
     ///
     /// # Errors
-    /// When the store or the database can't be read; then nothing is removed from the store.
+    /// When the store, the object store or the database can't be read; then nothing is removed from the
+    /// store.
     pub async fn collect(&self, workspace: WorkspaceId) -> Result<Collected, Error> {
         let Some(shelf) = self.shelf(workspace).await? else {
             return self.collect_here(workspace, &HashSet::new()).await;
         };
-        let there = match self.collect_there(&shelf, workspace).await {
-            Ok(there) => there,
-            Err(error) => {
-                error.log();
-                HashSet::new()
-            }
-        };
+        let there = self.collect_there(&shelf, workspace).await?;
         match shelf.alone().await? {
             Some(_alone) => self.collect_here(workspace, &there).await,
             // Somebody sends a snapshot: the next time, then.
