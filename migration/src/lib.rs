@@ -15,6 +15,7 @@ mod m0008_schedules;
 mod m0009_servers;
 mod m0010_repeating;
 mod m0011_object_store;
+mod m0012_by_agent;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_servers::Migration),
             Box::new(m0010_repeating::Migration),
             Box::new(m0011_object_store::Migration),
+            Box::new(m0012_by_agent::Migration),
         ]
     }
 }

@@ -45,6 +45,7 @@ pub struct Model {
     pub schedule_id: Option<Uuid>,
     pub slot_time: Option<i64>,
     pub retry_of: Option<Uuid>,
+    pub by_agent: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -27,6 +27,7 @@ pub struct Model {
     pub last_slot_time: Option<i64>,
     pub version: i64,
     pub create_time: i64,
+    pub by_agent: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -34,6 +34,11 @@ pub enum Resource {
     Run(RunId),
 }
 
+/// An agent that works because an agent wanted it.
+const AGENTS_AGENT: Credential = Credential::Agent {
+    may_start_work: false,
+};
+
 /// That an operation is allowed, and on what.
 #[derive(Debug, Clone)]
 pub struct Permit {
@@ -86,6 +91,11 @@ impl Authority {
         let principal = principal.ok_or(Error::Unauthenticated(
             "sign in, or send an API token as `authorization: Bearer <token>`",
         ))?;
+        if operation.starts_work() && principal.credential == AGENTS_AGENT {
+            return Err(Error::PermissionDenied(
+                "an agent has asked for this run, so it may not queue runs or manage schedules",
+            ));
+        }
         match operation.need() {
             Need::User => Ok(Permit::of_server(principal)),
             Need::Interactive if principal.credential == Credential::Browser => {
@@ -128,6 +138,25 @@ impl Authority {
             workspace,
             role,
         })
+    }
+
+    /// Writes down that an agent wanted something of another workspace than its own, whether that
+    /// exists or not.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn refuse_elsewhere(
+        &self,
+        principal: &Principal,
+        operation: Operation,
+        resource: Resource,
+    ) -> Result<(), Error> {
+        let refused = Err(Error::Rejected {
+            reason: "OTHER_WORKSPACE",
+            message: String::new(),
+        });
+        self.write_down(Some(principal), operation, resource, &refused)
+            .await
     }
 
     async fn write_down(

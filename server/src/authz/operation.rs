@@ -161,6 +161,16 @@ impl Operation {
         }
     }
 
+    /// Whether it makes agents work, now or later. An agent that works because an agent wanted it may
+    /// not, so that work does not multiply.
+    #[must_use]
+    pub fn starts_work(self) -> bool {
+        matches!(
+            self,
+            Self::CreateRun | Self::ManageSchedules | Self::SendMessage
+        )
+    }
+
     /// Whether it changes something, or spends money, and so belongs in the audit log.
     #[must_use]
     pub fn changes_something(self) -> bool {

@@ -9,6 +9,11 @@ pub enum Credential {
     Browser,
     /// An API token.
     ApiToken,
+    /// None of their own: an agent at their work, by the built-in MCP server.
+    Agent {
+        /// Whether it may ask for more work. Not where an agent has asked for its own.
+        may_start_work: bool,
+    },
 }
 
 impl Credential {
@@ -18,6 +23,7 @@ impl Credential {
         match self {
             Self::Browser => "browser",
             Self::ApiToken => "api_token",
+            Self::Agent { .. } => "agent",
         }
     }
 }
@@ -33,6 +39,14 @@ pub struct Principal {
     pub administrator: bool,
     /// How they proved it.
     pub credential: Credential,
+}
+
+impl Principal {
+    /// Whether an agent calls for the user.
+    #[must_use]
+    pub fn is_agent(&self) -> bool {
+        matches!(self.credential, Credential::Agent { .. })
+    }
 }
 
 /// What a member may do; a later one includes the earlier ones.

@@ -23,6 +23,8 @@ use crate::{
 
 /// Most schedules of a workspace.
 const MAX_SCHEDULES: u64 = 100;
+/// Most of them that agents have made: room is left for people's.
+const MAX_SCHEDULES_OF_AGENTS: u64 = 20;
 /// Schedules that are looked at in one round.
 const ROUND: u64 = 100;
 
@@ -62,22 +64,25 @@ impl Database {
             return found.ok_or(Error::NotFound("schedule"));
         }
         members::lock_workspace(&transaction, WorkspaceId(row.workspace_id)).await?;
-        let count = schedule::Entity::find()
-            .filter(schedule::Column::WorkspaceId.eq(row.workspace_id))
-            .count(&transaction)
-            .await?;
-        if count >= MAX_SCHEDULES {
-            return Err(Error::Exhausted {
-                reason: "TOO_MANY_SCHEDULES",
-                message: format!("a workspace can have at most {MAX_SCHEDULES} schedules"),
-            });
-        }
+        check_room_of(&transaction, &row).await?;
         schedule::Entity::insert(row.clone().into_active_model())
             .exec_without_returning(&transaction)
             .await?;
         requests::remember(&transaction, &key, row.id, row.create_time).await?;
         transaction.commit().await?;
         Ok(row)
+    }
+
+    /// The workspace of a schedule.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn workspace_of_schedule(
+        &self,
+        id: ScheduleId,
+    ) -> Result<Option<WorkspaceId>, DbErr> {
+        let row = schedule::Entity::find_by_id(id.0).one(&self.reader).await?;
+        Ok(row.map(|row| WorkspaceId(row.workspace_id)))
     }
 
     /// A schedule of a workspace.
@@ -270,7 +275,7 @@ async fn insert(
             OverlapPolicy::Skip | OverlapPolicy::Unspecified if unfinished.is_empty() => {}
             OverlapPolicy::Skip | OverlapPolicy::Unspecified => continue,
         }
-        if let Err(error) = check_room(transaction, row.workspace_id).await {
+        if let Err(error) = check_room(transaction, &row).await {
             return Ok(Err(error.public_message()));
         }
         run::Entity::insert(row.clone().into_active_model())
@@ -280,6 +285,36 @@ async fn insert(
         changed.push(Changed { run: row, events });
     }
     Ok(Ok(()))
+}
+
+/// Refuses another schedule in a workspace that has too many, or too many of agents if it is one of
+/// them.
+///
+/// # Errors
+/// [`Error::Exhausted`] with TOO_MANY_SCHEDULES.
+async fn check_room_of(
+    transaction: &DatabaseTransaction,
+    new: &schedule::Model,
+) -> Result<(), Error> {
+    let all = schedule::Entity::find().filter(schedule::Column::WorkspaceId.eq(new.workspace_id));
+    let full = |message| Error::Exhausted {
+        reason: "TOO_MANY_SCHEDULES",
+        message,
+    };
+    if all.clone().count(transaction).await? >= MAX_SCHEDULES {
+        let message = format!("a workspace can have at most {MAX_SCHEDULES} schedules");
+        return Err(full(message));
+    }
+    if !new.by_agent {
+        return Ok(());
+    }
+    let of_agents = all.filter(schedule::Column::ByAgent.eq(true));
+    if of_agents.count(transaction).await? >= MAX_SCHEDULES_OF_AGENTS {
+        let message =
+            format!("agents can have at most {MAX_SCHEDULES_OF_AGENTS} schedules in a workspace");
+        return Err(full(message));
+    }
+    Ok(())
 }
 
 /// Makes others wait who fire a schedule, change it, or claim and end its runs.

@@ -90,7 +90,7 @@ impl Service {
         self.0.permit_in(caller, operation, workspace_id).await
     }
 
-    async fn create(
+    pub(crate) async fn create(
         &self,
         caller: Option<Principal>,
         request: proto::CreateScheduleRequest,
@@ -108,6 +108,7 @@ impl Service {
             user: permit.user_id(),
             title: run::title("schedule.title", &given.title, &prompt)?,
             given,
+            by_agent: permit.principal.is_agent(),
             key: RequestKey {
                 user_id: permit.user_id(),
                 request_id: decode::request_id(&request.request_id)?,
@@ -120,7 +121,7 @@ impl Service {
         })
     }
 
-    async fn get(
+    pub(crate) async fn get(
         &self,
         caller: Option<Principal>,
         request: proto::GetScheduleRequest,
@@ -136,7 +137,7 @@ impl Service {
         })
     }
 
-    async fn list(
+    pub(crate) async fn list(
         &self,
         caller: Option<Principal>,
         request: proto::ListSchedulesRequest,
@@ -152,7 +153,7 @@ impl Service {
         })
     }
 
-    async fn update(
+    pub(crate) async fn update(
         &self,
         caller: Option<Principal>,
         request: proto::UpdateScheduleRequest,
@@ -168,13 +169,14 @@ impl Service {
         let paths = decode::mask(request.update_mask)?;
         let etag = decode::etag(&request.etag)?;
         let schedules = &self.0.schedules;
-        let row = schedules.update(permit.workspace, id, etag, &given, &paths);
+        let by_agent = permit.principal.is_agent();
+        let row = schedules.update(permit.workspace, id, etag, &given, &paths, by_agent);
         Ok(proto::UpdateScheduleResponse {
             schedule: Some(self.encode(row.await?)?),
         })
     }
 
-    async fn delete(
+    pub(crate) async fn delete(
         &self,
         caller: Option<Principal>,
         request: proto::DeleteScheduleRequest,
@@ -195,7 +197,7 @@ impl Service {
         Ok(proto::DeleteScheduleResponse {})
     }
 
-    async fn run_now(
+    pub(crate) async fn run_now(
         &self,
         caller: Option<Principal>,
         request: proto::RunScheduleRequest,
@@ -210,7 +212,10 @@ impl Service {
             method: "RunSchedule",
         };
         let id = id(&request.schedule_id)?;
-        let row = self.0.schedules.run_now(permit.workspace, id, key).await?;
+        let by_agent = permit.principal.is_agent();
+        let schedules = &self.0.schedules;
+        let row = schedules.run_now(permit.workspace, id, by_agent, key);
+        let row = row.await?;
         Ok(proto::RunScheduleResponse {
             run: Some(run::encode(&row)?),
         })
@@ -260,6 +265,7 @@ impl Service {
             title: row.title,
             cron: row.cron,
             time_zone: row.time_zone,
+            by_agent: row.by_agent,
         })
     }
 

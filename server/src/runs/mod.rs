@@ -95,6 +95,8 @@ pub struct NewRun {
     pub origin: Option<Origin>,
     /// The run that it repeats, if it does.
     pub retry_of: Option<RunId>,
+    /// Whether an agent asks for it, or a schedule that an agent has made or changed.
+    pub by_agent: bool,
     /// What makes a repeated call the same call.
     pub key: RequestKey,
 }
@@ -167,6 +169,8 @@ impl Runs {
             applies: earlier.apply_mode != MANUAL,
             origin: None,
             retry_of: Some(id),
+            // Whoever repeats it has seen it.
+            by_agent: false,
             title: earlier.title,
             key,
         };
@@ -235,6 +239,7 @@ impl Runs {
             schedule_id: new.origin.map(|origin| origin.schedule.0),
             slot_time: new.origin.and_then(|origin| origin.slot),
             retry_of: new.retry_of.map(|id| id.0),
+            by_agent: new.by_agent,
         })
     }
 

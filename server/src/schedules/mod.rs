@@ -46,6 +46,8 @@ pub struct NewSchedule {
     pub title: String,
     /// What it is told.
     pub given: proto::Schedule,
+    /// Whether an agent makes it.
+    pub by_agent: bool,
     /// What makes a repeated call the same call.
     pub key: RequestKey,
 }
@@ -90,6 +92,7 @@ impl Schedules {
             last_slot_time: None,
             version: 1,
             create_time: now,
+            by_agent: new.by_agent,
         };
         policies.store(&mut row);
         aim(&mut row, now)?;
@@ -109,7 +112,8 @@ impl Schedules {
         row.ok_or(Error::NotFound("schedule"))
     }
 
-    /// Changes the fields of a schedule that are named.
+    /// Changes the fields of a schedule that are named. One that an agent has changed counts as the
+    /// agent's from then on.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::StaleEtag`].
@@ -120,6 +124,7 @@ impl Schedules {
         etag: Option<i64>,
         given: &proto::Schedule,
         paths: &[String],
+        by_agent: bool,
     ) -> Result<schedule::Model, Error> {
         let now = self.clock.now();
         let change = |row: &mut schedule::Model| {
@@ -130,6 +135,7 @@ impl Schedules {
             if paths.iter().any(|path| moves.contains(&path.as_str())) {
                 aim(row, now)?;
             }
+            row.by_agent |= by_agent;
             Ok(())
         };
         let changed = self.database.update_schedule(workspace, id, etag, change);
@@ -144,12 +150,14 @@ impl Schedules {
         &self,
         workspace: WorkspaceId,
         id: ScheduleId,
+        by_agent: bool,
         key: RequestKey,
     ) -> Result<run::Model, Error> {
         let row = self.get(workspace, id).await?;
         let settings = self.settings(workspace).await?;
         let user = key.user_id;
-        let new = new_run(&row, user, None, key)?;
+        let mut new = new_run(&row, user, None, key)?;
+        new.by_agent |= by_agent;
         self.runs.create(new, settings).await
     }
 
@@ -271,6 +279,7 @@ fn new_run(
 ) -> Result<NewRun, Error> {
     Ok(NewRun {
         retry_of: None,
+        by_agent: row.by_agent,
         workspace: WorkspaceId(row.workspace_id),
         user,
         title: row.title.clone(),

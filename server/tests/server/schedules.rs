@@ -54,7 +54,9 @@ impl Plan {
         // As if it had been created at the time of the clock.
         let paths = ["enabled".to_owned()];
         let (workspace, id) = (self.workspace(), self.id(&made));
-        let aimed = self.schedules.update(workspace, id, None, &made, &paths);
+        let aimed = self
+            .schedules
+            .update(workspace, id, None, &made, &paths, false);
         aimed.await.expect("aimed");
         self.get(&made).await
     }
@@ -287,6 +289,7 @@ async fn a_run_of_a_schedule_that_is_gone_is_claimed_as_any_other() {
             slot: None,
         }),
         retry_of: None,
+        by_agent: false,
         key,
     };
     server.app.runs.create(new, settings).await.expect("queued");
@@ -540,7 +543,7 @@ async fn a_server_fires_by_itself() {
     let clock = Clock::manual(now - MINUTE);
     let earlier = schedules(&server, &clock);
     let paths = ["enabled".to_owned()];
-    let aimed = earlier.update(plan.workspace(), plan.id(&made), None, &made, &paths);
+    let aimed = earlier.update(plan.workspace(), plan.id(&made), None, &made, &paths, false);
     aimed.await.expect("aimed");
     tokio::time::timeout(Duration::from_secs(30), async {
         while plan.history(&made).await.is_empty() {

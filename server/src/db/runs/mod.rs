@@ -10,7 +10,6 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use uuid::Uuid;
 
 use super::{
     Database,
@@ -29,6 +28,8 @@ use crate::{
 
 /// Most unfinished runs of a workspace.
 const MAX_UNFINISHED: u64 = 1_000;
+/// Most of them that agents have asked for: room is left for people's.
+const MAX_UNFINISHED_OF_AGENTS: u64 = 50;
 /// Longest pause before another attempt.
 const MAX_PAUSE: Millis = 60_000;
 
@@ -104,7 +105,7 @@ impl Database {
             });
         }
         members::lock_workspace(&transaction, WorkspaceId(row.workspace_id)).await?;
-        check_room(&transaction, row.workspace_id).await?;
+        check_room(&transaction, &row).await?;
         run::Entity::insert(row.clone().into_active_model())
             .exec_without_returning(&transaction)
             .await?;
@@ -258,26 +259,36 @@ async fn lock_to_end(
     lock(transaction, id).await
 }
 
-/// Refuses another run in a workspace that has too many.
+/// Refuses another run in a workspace that has too many, or too many of agents if it is one of them.
 ///
 /// # Errors
 /// [`Error::Exhausted`] with TOO_MANY_RUNS.
 pub(super) async fn check_room(
     transaction: &DatabaseTransaction,
-    workspace: Uuid,
+    new: &run::Model,
 ) -> Result<(), Error> {
     let unfinished = run::Entity::find()
-        .filter(run::Column::WorkspaceId.eq(workspace))
-        .filter(run::Column::EndTime.is_null())
-        .count(transaction)
-        .await?;
-    if unfinished < MAX_UNFINISHED {
+        .filter(run::Column::WorkspaceId.eq(new.workspace_id))
+        .filter(run::Column::EndTime.is_null());
+    let full = |message| Error::Exhausted {
+        reason: "TOO_MANY_RUNS",
+        message,
+    };
+    if unfinished.clone().count(transaction).await? >= MAX_UNFINISHED {
+        let message = format!("a workspace can have at most {MAX_UNFINISHED} unfinished runs");
+        return Err(full(message));
+    }
+    if !new.by_agent {
         return Ok(());
     }
-    Err(Error::Exhausted {
-        reason: "TOO_MANY_RUNS",
-        message: format!("a workspace can have at most {MAX_UNFINISHED} unfinished runs"),
-    })
+    let of_agents = unfinished.filter(run::Column::ByAgent.eq(true));
+    if of_agents.count(transaction).await? >= MAX_UNFINISHED_OF_AGENTS {
+        let message = format!(
+            "agents can have at most {MAX_UNFINISHED_OF_AGENTS} unfinished runs in a workspace"
+        );
+        return Err(full(message));
+    }
+    Ok(())
 }
 
 /// Cancels a run, or asks its runner to; does nothing to one that is cancelled or over.

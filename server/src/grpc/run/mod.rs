@@ -234,7 +234,7 @@ impl Service {
         Ok((permit, id))
     }
 
-    async fn create(
+    pub(crate) async fn create(
         &self,
         caller: Option<Principal>,
         request: proto::CreateRunRequest,
@@ -261,6 +261,7 @@ impl Service {
             base,
             origin: None,
             retry_of: None,
+            by_agent: permit.principal.is_agent(),
             key: RequestKey {
                 user_id: permit.user_id(),
                 request_id: decode::request_id(&request.request_id)?,
@@ -275,7 +276,7 @@ impl Service {
         })
     }
 
-    async fn get(
+    pub(crate) async fn get(
         &self,
         caller: Option<Principal>,
         request: proto::GetRunRequest,
@@ -288,7 +289,7 @@ impl Service {
         })
     }
 
-    async fn list(
+    pub(crate) async fn list(
         &self,
         caller: Option<Principal>,
         request: proto::ListRunsRequest,
@@ -317,7 +318,7 @@ impl Service {
         })
     }
 
-    async fn cancel(
+    pub(crate) async fn cancel(
         &self,
         caller: Option<Principal>,
         request: proto::CancelRunRequest,

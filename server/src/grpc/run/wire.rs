@@ -46,6 +46,7 @@ pub(in crate::grpc) fn encode(row: &run::Model) -> Result<proto::Run, Error> {
         schedule_id: id(row.schedule_id),
         slot_time: row.slot_time.map(timestamp),
         retry_of_run_id: id(row.retry_of),
+        by_agent: row.by_agent,
     })
 }
 

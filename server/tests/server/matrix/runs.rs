@@ -73,6 +73,7 @@ async fn queue(
     };
     let new = NewRun {
         retry_of: None,
+        by_agent: false,
         workspace,
         user: cast.owner.id,
         title: String::new(),

@@ -13,6 +13,7 @@ pub async fn furnish(server: &TestServer, cast: &Cast, workspace: WorkspaceId) -
         user: cast.owner.id,
         title: "x".to_owned(),
         given: schedule(),
+        by_agent: false,
         key: RequestKey {
             user_id: cast.owner.id,
             request_id: None,
