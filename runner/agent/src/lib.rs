@@ -10,6 +10,7 @@ pub mod entries;
 pub mod history;
 pub mod host;
 pub mod images;
+pub mod mcp;
 pub mod meter;
 pub mod model;
 pub mod permission;

@@ -29,6 +29,9 @@ pub fn decide(mode: PermissionMode, kind: ToolKind) -> Decision {
                 explanation: "It runs a command in the workspace's sandbox.",
             }
         }
+        (PermissionMode::Default | PermissionMode::AcceptEdits, ToolKind::Mcp) => Decision::Ask {
+            explanation: "It calls a tool of an MCP server.",
+        },
     }
 }
 
@@ -43,7 +46,7 @@ mod tests {
     #[test]
     fn each_mode_asks_for_exactly_what_it_says() {
         use PermissionMode::{AcceptEdits, BypassPermissions, Default};
-        use ToolKind::{Edit, Execute, Internal, ReadOnly};
+        use ToolKind::{Edit, Execute, Internal, Mcp, ReadOnly};
         let table = [
             (
                 Default,
@@ -52,6 +55,7 @@ mod tests {
                     (Edit, true),
                     (Execute, true),
                     (Internal, false),
+                    (Mcp, true),
                 ],
             ),
             (
@@ -61,6 +65,7 @@ mod tests {
                     (Edit, false),
                     (Execute, true),
                     (Internal, false),
+                    (Mcp, true),
                 ],
             ),
             (
@@ -70,6 +75,7 @@ mod tests {
                     (Edit, false),
                     (Execute, false),
                     (Internal, false),
+                    (Mcp, false),
                 ],
             ),
         ];

@@ -2,7 +2,7 @@
 
 use membrane_proto::v1::{ErrorDetail, Event, TurnOutcome, Usage};
 
-use crate::meter::Meter;
+use crate::{mcp::McpServer, meter::Meter};
 
 /// Which tool calls need a person's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum SystemPrompt {
 }
 
 /// Everything a turn needs to know, beside its model client, its tools and its host.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct TurnSpec {
     /// Model name as the provider spells it.
     pub model: String,
@@ -35,8 +35,14 @@ pub struct TurnSpec {
     pub thinking_budget_tokens: u32,
     /// The system prompt.
     pub system_prompt: SystemPrompt,
-    /// The tools the model is offered, by name. A tool that is not listed is never called.
+    /// The tools the model is offered, by name; of MCP tools also with a `*` at the end, see
+    /// [`crate::mcp::is_allowed`]. A tool that is not listed is never called.
     pub allowed_tools: Vec<String>,
+    /// The MCP servers whose tools are offered, as far as they are allowed.
+    pub mcp_servers: Vec<McpServer>,
+    /// Whether the model's provider can be offered MCP tools, see [`crate::mcp::is_compatible`]. If
+    /// not, no server is connected to, and the log says so.
+    pub takes_mcp: bool,
     /// Which calls need an answer.
     pub permission_mode: PermissionMode,
     /// Stored events of the session, ascending, ending with the user message to answer. The

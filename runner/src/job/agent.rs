@@ -7,6 +7,7 @@ use membrane_agent::{
     Host, PermissionMode, SystemPrompt, TurnReport, TurnSpec,
     egress::{AllowRule, EgressGuard, EgressLimits, EgressPolicy, EgressProxy},
     engine,
+    mcp::{self, McpServer, Transport},
     meter::Meter,
     model::{ModelClient, ModelConfig, Provider, RetryPolicy},
     redact::Redactor,
@@ -56,7 +57,7 @@ impl Job {
         );
         let doors = way_out.into_iter().chain(inside.map(ModelDoor::door));
         tools.set_doors(&Vec::from_iter(doors));
-        let turn = self.turn(spec.prompt, settings);
+        let turn = self.turn(spec.prompt, settings)?;
         let cancel = self.heart.cancel();
         let running = async {
             let report = engine::run_turn(turn, &model, &tools, host, cancel.clone()).await;
@@ -85,7 +86,7 @@ impl Job {
             },
             ..ModelConfig::new(Provider::Anthropic, self.lease_token(), self.to_server()?)
         };
-        let client = ModelClient::new(config.with_base_url(self.model_url()));
+        let client = ModelClient::new(config.with_base_url(self.attempt_url()));
         client.map_err(|error| Failure::Refused(error.message))
     }
 
@@ -94,11 +95,12 @@ impl Job {
         if !settings.model_access {
             return Ok(None);
         }
-        let door = ModelDoor::new(self.model_url(), self.lease_token(), &self.to_server()?)?;
+        let door = ModelDoor::new(self.attempt_url(), self.lease_token(), &self.to_server()?)?;
         Ok(Some(Arc::new(door)))
     }
 
-    fn model_url(&self) -> String {
+    /// Where the server answers for this attempt.
+    fn attempt_url(&self) -> String {
         let server = &self.context.config.server;
         format!(
             "{server}runs/{}/attempts/{}",
@@ -132,7 +134,7 @@ impl Job {
         Ok(Arc::new(tools))
     }
 
-    fn turn(&self, prompt: String, settings: WorkspaceSettings) -> TurnSpec {
+    fn turn(&self, prompt: String, settings: WorkspaceSettings) -> Result<TurnSpec, Failure> {
         let message = Event {
             turn_id: self.run.id.clone(),
             payload: Some(EventPayload {
@@ -145,7 +147,9 @@ impl Job {
             ..Event::default()
         };
         let used = self.run.usage.unwrap_or_default();
-        TurnSpec {
+        Ok(TurnSpec {
+            takes_mcp: mcp::is_compatible(settings.provider(), &settings.base_url),
+            mcp_servers: vec![self.built_in()?],
             thinking_budget_tokens: u32::try_from(settings.thinking_budget_tokens)
                 .unwrap_or_default(),
             system_prompt: match settings.system_prompt_mode() {
@@ -159,7 +163,19 @@ impl Job {
             history: vec![message],
             max_requests: MAX_REQUESTS,
             meter: Meter::new(settings.limits.unwrap_or_default().into(), used),
-        }
+        })
+    }
+
+    /// The server's own tools, with the lease's token.
+    fn built_in(&self) -> Result<McpServer, Failure> {
+        Ok(McpServer {
+            name: mcp::BUILT_IN.to_owned(),
+            transport: Transport::Http {
+                url: format!("{}/mcp", self.attempt_url()),
+                token: self.lease_token(),
+                guard: self.to_server()?,
+            },
+        })
     }
 
     /// Nobody is there to ask: where the kernel keeps an agent in its place, what is allowed runs

@@ -214,6 +214,8 @@ impl Run {
                 .unwrap_or(0),
             system_prompt: self.settings.prompt(),
             allowed_tools: self.settings.allowed_tools.clone(),
+            mcp_servers: Vec::new(),
+            takes_mcp: true,
             permission_mode: self.settings.permissions(),
             history: database.all_events_after(&stream, 0).await?,
             max_requests: MAX_REQUESTS,

@@ -283,6 +283,15 @@ impl GuardedClient {
         Ok(self.client.request(method, url))
     }
 
+    /// The bare client and a checked URL, for a library that sends to this URL alone. A name's
+    /// addresses are checked whenever one is dialled.
+    ///
+    /// # Errors
+    /// As [`GuardedClient::request`].
+    pub(crate) fn for_url(self, url: &str) -> Result<(Url, reqwest::Client), Denied> {
+        Ok((self.guard.check_url(url)?, self.client))
+    }
+
     /// Begins a GET request to a checked URL.
     ///
     /// # Errors

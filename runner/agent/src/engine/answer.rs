@@ -120,7 +120,9 @@ impl Turn<'_> {
     fn request(&self) -> MessagesRequest {
         let thinking_of = self.with_thinking.then_some(self.spec.model.as_str());
         let messages = history::messages(&self.log, thinking_of);
-        let tools = self.tools.definitions(&self.spec.allowed_tools);
+        let allowed = &self.spec.allowed_tools;
+        let mut tools = self.tools.definitions(allowed);
+        tools.extend(self.mcp.definitions(allowed));
         request::build(&self.spec, tools, messages, self.with_thinking)
     }
 

@@ -6,10 +6,12 @@ use futures::{StreamExt as _, future::Either, future::select, stream};
 use membrane_proto::v1::{PermissionDecision, TodosUpdated, ToolResult, event_payload::Kind};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{Stop, Turn};
 use crate::{
     host::{HostGone, PermissionAnswer, PermissionAsk},
+    mcp,
     permission::{self, Decision},
     tools::{OutputSink, ToolInvocation, ToolKind, ToolOutput},
 };
@@ -64,7 +66,12 @@ impl Turn<'_> {
     }
 
     fn only_reads(&self, call: &Call) -> bool {
-        self.tools.kind(&call.name) == Some(ToolKind::ReadOnly)
+        self.kind(&call.name) == Some(ToolKind::ReadOnly)
+    }
+
+    fn kind(&self, name: &str) -> Option<ToolKind> {
+        let mcp = || self.mcp.has(name).then_some(ToolKind::Mcp);
+        self.tools.kind(name).or_else(mcp)
     }
 
     /// Runs calls at the same time. Each result is stored as soon as it is there.
@@ -113,8 +120,8 @@ impl Turn<'_> {
 
     /// Decides about a call, with a person's help where the mode wants it.
     async fn judge(&self, call: Call) -> Result<Verdict, HostGone> {
-        let allowed = self.spec.allowed_tools.contains(&call.name);
-        let Some(kind) = self.tools.kind(&call.name).filter(|_| allowed) else {
+        let allowed = mcp::is_allowed(&self.spec.allowed_tools, &call.name);
+        let Some(kind) = self.kind(&call.name).filter(|_| allowed) else {
             let text = format!("There is no tool named {} here.", call.name);
             return Ok(Verdict::Refuse(ToolOutput::error(text)));
         };
@@ -157,9 +164,8 @@ impl Turn<'_> {
 
     /// Runs a tool. After an interrupt it has a few seconds to end itself and say what it did.
     async fn execute(&self, invocation: ToolInvocation) -> ToolOutput {
-        let sink = OutputSink::new(self.host.clone(), invocation.id.clone());
         let cancel = self.cancel.child_token();
-        let call = self.tools.call(invocation, sink, cancel.clone());
+        let call = self.call(invocation, cancel.clone());
         match select(pin!(self.stopped()), pin!(call)).await {
             Either::Right((output, _)) => output,
             Either::Left((_, call)) => {
@@ -168,6 +174,14 @@ impl Turn<'_> {
                 output.unwrap_or_else(|_| ToolOutput::error(INTERRUPTED))
             }
         }
+    }
+
+    async fn call(&self, invocation: ToolInvocation, cancel: CancellationToken) -> ToolOutput {
+        if self.mcp.has(&invocation.name) {
+            return self.mcp.call(invocation, &cancel).await;
+        }
+        let sink = OutputSink::new(self.host.clone(), invocation.id.clone());
+        self.tools.call(invocation, sink, cancel).await
     }
 }
 

@@ -22,6 +22,7 @@
 mod answer;
 mod calls;
 mod limits;
+mod mcp;
 mod prompt;
 mod request;
 
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     history,
     host::{Host, HostGone},
+    mcp::McpTools,
     model::ModelClient,
     tools::{ToolOutput, Toolbox},
     turn::{TurnReport, TurnSpec},
@@ -89,6 +91,8 @@ struct Turn<'turn> {
     spec: TurnSpec,
     model: &'turn ModelClient,
     tools: &'turn Toolbox,
+    /// The tools of MCP servers.
+    mcp: McpTools,
     host: Host,
     cancel: CancellationToken,
     /// Id that the host gave the turn: that of the message to answer.
@@ -120,6 +124,7 @@ impl<'turn> Turn<'turn> {
             spec,
             model,
             tools,
+            mcp: McpTools::default(),
             host,
             cancel,
             turn_id,
@@ -131,6 +136,7 @@ impl<'turn> Turn<'turn> {
     }
 
     async fn run(&mut self) -> Result<(), Stop> {
+        self.connect().await?;
         let most = self.spec.max_requests.max(1);
         for _ in 0..most {
             let answer = self.ask_model().await?;

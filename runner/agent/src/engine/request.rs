@@ -60,8 +60,8 @@ fn offer(tools: Vec<ToolDefinition>) -> Vec<Tool> {
     let mut tools: Vec<Tool> = tools
         .into_iter()
         .map(|tool| Tool {
-            name: tool.name.to_owned(),
-            description: tool.description.to_owned(),
+            name: tool.name.into_owned(),
+            description: tool.description.into_owned(),
             input_schema: tool.input_schema,
             cache_control: None,
         })

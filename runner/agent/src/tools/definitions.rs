@@ -31,13 +31,14 @@ pub(super) fn kind(name: &str) -> Option<ToolKind> {
 
 fn read() -> ToolDefinition {
     ToolDefinition {
-        name: "Read",
+        name: "Read".into(),
         description: "Reads one file and returns its lines, each with its number. Give an absolute \
             path under /workspace or /home/agent, or one relative to /workspace. Without offset and \
             limit it returns the first 2000 lines; lines over 2000 characters are cut. When the file \
             has more, the answer begins with a PARTIAL notice that says how to go on. Images (PNG, \
             JPEG, GIF, WebP) are returned as images, notebooks (.ipynb) cell by cell. A directory is \
-            an error: use Bash with ls, or Glob.",
+            an error: use Bash with ls, or Glob."
+            .into(),
         input_schema: object(
             json!({
                 "file_path": string("The file's path."),
@@ -51,10 +52,11 @@ fn read() -> ToolDefinition {
 
 fn write() -> ToolDefinition {
     ToolDefinition {
-        name: "Write",
+        name: "Write".into(),
         description: "Writes a whole file, and creates it and its directories where they are \
             missing. A file that exists must have been read with Read first and must not have \
-            changed since. Prefer Edit for a change to a part of a file.",
+            changed since. Prefer Edit for a change to a part of a file."
+            .into(),
         input_schema: object(
             json!({
                 "file_path": string("The file's path."),
@@ -67,11 +69,12 @@ fn write() -> ToolDefinition {
 
 fn edit() -> ToolDefinition {
     ToolDefinition {
-        name: "Edit",
+        name: "Edit".into(),
         description: "Replaces one piece of text in a file. old_string must occur exactly as given, \
             indentation included and without the line numbers that Read shows, and only once, unless \
             replace_all is true. The file must have been read with Read first and must not have \
-            changed since.",
+            changed since."
+            .into(),
         input_schema: object(
             json!({
                 "file_path": string("The file's path."),
@@ -86,13 +89,14 @@ fn edit() -> ToolDefinition {
 
 fn bash() -> ToolDefinition {
     ToolDefinition {
-        name: "Bash",
+        name: "Bash".into(),
         description: "Runs a shell command with bash in the workspace's sandbox and returns its \
             output, standard output and standard error together, and its exit code. Each call is a \
             new process: the working directory is kept as long as it stays inside /workspace, \
             environment variables are not. Processes that are still running when the command ends \
             are killed, and /tmp is emptied. There is no terminal and no network. Output over 30000 characters is written \
-            to a file; the answer then has its beginning, its end and the file's path.",
+            to a file; the answer then has its beginning, its end and the file's path."
+            .into(),
         input_schema: object(
             json!({
                 "command": string("The command."),
@@ -111,9 +115,11 @@ fn bash() -> ToolDefinition {
 
 fn glob() -> ToolDefinition {
     ToolDefinition {
-        name: "Glob",
-        description: "Finds files by a pattern such as **/*.rs or src/**/*.{ts,tsx}, newest first, \
-            at most 100, and says when there are more.",
+        name: "Glob".into(),
+        description:
+            "Finds files by a pattern such as **/*.rs or src/**/*.{ts,tsx}, newest first, \
+            at most 100, and says when there are more."
+                .into(),
         input_schema: object(
             json!({
                 "pattern": string("The pattern, relative to path."),
@@ -126,11 +132,12 @@ fn glob() -> ToolDefinition {
 
 fn grep() -> ToolDefinition {
     ToolDefinition {
-        name: "Grep",
+        name: "Grep".into(),
         description: "Searches file contents for a regular expression in ripgrep's syntax. Files \
             that .gitignore excludes, hidden version control directories and binary files are left \
             out. output_mode is files_with_matches (paths; the default), content (matching lines, \
-            with -A, -B, -C, -n, -o) or count (matches per file).",
+            with -A, -B, -C, -n, -o) or count (matches per file)."
+            .into(),
         input_schema: object(
             json!({
                 "pattern": string("The regular expression."),
@@ -159,10 +166,11 @@ fn grep() -> ToolDefinition {
 
 fn todo_write() -> ToolDefinition {
     ToolDefinition {
-        name: "TodoWrite",
+        name: "TodoWrite".into(),
         description: "Replaces the list of what is to be done, which people see live. Use it for \
             work of three steps or more; keep exactly one item in_progress and mark items completed \
-            as soon as they are.",
+            as soon as they are."
+            .into(),
         input_schema: object(
             json!({
                 "todos": {

@@ -19,7 +19,7 @@ mod todo;
 mod walk;
 mod write;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use membrane_proto::v1::{Todo, ToolContent, Truncation, tool_content, tool_result};
 use serde::de::DeserializeOwned;
@@ -50,15 +50,17 @@ pub enum ToolKind {
     Execute,
     /// Concerns the agent alone.
     Internal,
+    /// Calls an MCP server.
+    Mcp,
 }
 
 /// A tool as the model is told about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolDefinition {
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it does and what to mind.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// JSON Schema of its input, an object.
     pub input_schema: Value,
 }
@@ -157,7 +159,7 @@ impl Toolbox {
     pub fn definitions(&self, allowed: &[String]) -> Vec<ToolDefinition> {
         definitions::all()
             .into_iter()
-            .filter(|definition| allowed.iter().any(|name| name == definition.name))
+            .filter(|definition| allowed.iter().any(|name| *name == definition.name))
             .collect()
     }
 

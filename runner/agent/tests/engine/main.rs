@@ -6,6 +6,7 @@ mod errors;
 mod hostile;
 mod interrupts;
 mod limits;
+mod mcp;
 mod permissions;
 mod played;
 mod providers;

@@ -97,6 +97,8 @@ pub fn spec(history: Vec<Event>) -> TurnSpec {
         thinking_budget_tokens: 0,
         system_prompt: SystemPrompt::Default,
         allowed_tools: TOOL_NAMES.iter().map(|name| (*name).to_owned()).collect(),
+        mcp_servers: Vec::new(),
+        takes_mcp: true,
         permission_mode: PermissionMode::BypassPermissions,
         history,
         max_requests: 20,

@@ -46,13 +46,13 @@ async fn only_tools_that_exist_and_are_allowed_are_offered() {
     let all: Vec<String> = TOOL_NAMES.map(String::from).to_vec();
     let offered = bench.tools.definitions(&all);
     assert_eq!(
-        offered.iter().map(|tool| tool.name).collect::<Vec<_>>(),
+        offered.iter().map(|tool| &*tool.name).collect::<Vec<_>>(),
         TOOL_NAMES
     );
     let some = ["Grep", "NoSuchTool", "Read"].map(String::from);
     let offered = bench.tools.definitions(&some);
     assert_eq!(
-        offered.iter().map(|tool| tool.name).collect::<Vec<_>>(),
+        offered.iter().map(|tool| &*tool.name).collect::<Vec<_>>(),
         ["Read", "Grep"]
     );
     assert!(bench.tools.definitions(&[]).is_empty());
@@ -75,7 +75,7 @@ async fn every_tool_has_a_kind_and_a_schema_that_closes_its_object() {
             "{}",
             tool.name
         );
-        let output = bench.call(tool.name, json!({})).await;
+        let output = bench.call(&tool.name, json!({})).await;
         assert!(
             bad(&output).contains("missing field"),
             "{}: {}",
