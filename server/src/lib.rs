@@ -20,6 +20,7 @@ pub mod files;
 pub mod grpc;
 pub mod id;
 pub mod logging;
+pub mod mcp;
 pub mod objects;
 pub mod page;
 pub mod peers;

@@ -1,10 +1,14 @@
 //! How an agent works in a workspace: the settings as they are stored and checked.
 
-use membrane_agent::{PermissionMode, SystemPrompt, tools::TOOL_NAMES};
+use membrane_agent::{
+    PermissionMode, SystemPrompt,
+    mcp::{BUILT_IN, tool_name},
+    tools::TOOL_NAMES,
+};
 use membrane_proto::v1 as proto;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{error::Error, mcp};
 
 mod egress;
 mod limits;
@@ -145,7 +149,7 @@ impl Default for Settings {
             thinking_budget_tokens: 0,
             system_prompt_mode: PromptMode::Default,
             system_prompt: String::new(),
-            allowed_tools: TOOL_NAMES.iter().map(ToString::to_string).collect(),
+            allowed_tools: default_tools(),
             permission_mode: Permissions::Default,
             environment: Vec::new(),
             limits: Limits::default(),
@@ -320,16 +324,13 @@ impl Settings {
                 format!("must have at most {MAX_PROMPT} characters"),
             );
         }
-        if let Some(unknown) = self
-            .allowed_tools
-            .iter()
-            .find(|tool| !TOOL_NAMES.contains(&tool.as_str()))
-        {
+        if let Some(unknown) = self.allowed_tools.iter().find(|tool| !is_tool(tool)) {
             complain(
                 "allowed_tools",
                 format!(
-                    "{unknown:?} is not a tool; tools are {}",
-                    TOOL_NAMES.join(", ")
+                    "{unknown:?} is not a tool; tools are {}, and {} for those of the built-in MCP server, or one of them by its name",
+                    TOOL_NAMES.join(", "),
+                    built_in_tools(),
                 ),
             );
         }
@@ -428,6 +429,22 @@ impl Settings {
             Permissions::BypassPermissions => PermissionMode::BypassPermissions,
         }
     }
+}
+
+/// All tools of a new workspace.
+fn default_tools() -> Vec<String> {
+    let own = TOOL_NAMES.iter().map(ToString::to_string);
+    own.chain([built_in_tools()]).collect()
+}
+
+/// What stands for all tools of the built-in MCP server.
+fn built_in_tools() -> String {
+    format!("mcp__{BUILT_IN}__*")
+}
+
+fn is_tool(entry: &str) -> bool {
+    let of_server = |tool: &&str| tool_name(BUILT_IN, tool).as_deref() == Some(entry);
+    TOOL_NAMES.contains(&entry) || entry == built_in_tools() || mcp::TOOLS.iter().any(of_server)
 }
 
 fn is_model_name(name: &str) -> bool {

@@ -11,6 +11,7 @@ use crate::{
     db::RequestKey,
     error::Error,
     id::{PermissionRequestId, SessionId, WorkspaceId},
+    mcp::BuiltIn,
     page::{Keyset, Page},
     server::App,
     sessions::Said,
@@ -270,10 +271,11 @@ impl Service {
         };
         let settings = self.0.settings(permit.workspace).await?;
         let row = self.0.session_row(id).await?;
+        let mcp = BuiltIn::of_turn(self.0.clone(), permit.user_id(), &row, &settings);
         let (turn, sequence) = self
             .0
             .sessions
-            .send_message(&permit.principal, &row, settings, said)
+            .send_message(&permit.principal, &row, settings, said, mcp)
             .await?;
         Ok(proto::SendMessageResponse {
             turn_id: turn.to_string(),

@@ -78,6 +78,23 @@ fn end(open: Open) {
 }
 
 impl Runs {
+    /// The run of whoever holds the lease of this attempt.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] or [`Error::Precondition`] with STALE_LEASE if nobody does with this
+    /// token.
+    pub async fn at_work(
+        &self,
+        run: RunId,
+        attempt: i32,
+        token: &str,
+    ) -> Result<run::Model, Error> {
+        let database = &self.dependencies.database;
+        let lease = database.presented_lease(run, attempt, digest_of(token));
+        let lease = lease.await?.ok_or(Error::NotFound("run"))?;
+        self.leased(&lease).await
+    }
+
     /// What asks the model for whoever holds the lease of this attempt.
     ///
     /// # Errors
@@ -89,10 +106,8 @@ impl Runs {
         attempt: i32,
         token: &str,
     ) -> Result<Arc<Broker>, Error> {
+        let row = self.at_work(run, attempt, token).await?;
         let database = &self.dependencies.database;
-        let lease = database.presented_lease(run, attempt, digest_of(token));
-        let lease = lease.await?.ok_or(Error::NotFound("run"))?;
-        let row = self.leased(&lease).await?;
         if let Some(open) = self.brokers.of(run, attempt) {
             return Ok(open);
         }

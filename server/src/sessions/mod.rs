@@ -32,6 +32,7 @@ use crate::{
     events::EventLog,
     files::Files,
     id::{PermissionRequestId, ServerId, SessionId, TurnId, WorkspaceId},
+    mcp::BuiltIn,
     providers::Providers,
     redaction::{Redaction, Redactions},
     settings::{Permissions, Settings},
@@ -262,8 +263,8 @@ impl Sessions {
         })
     }
 
-    /// Stores a message and starts the turn that answers it. Answers the turn and the message's
-    /// sequence.
+    /// Stores a message and starts the turn that answers it, with the tools of the built-in MCP
+    /// server. Answers the turn and the message's sequence.
     ///
     /// # Errors
     /// Those of [`Self::check_ready`], [`Error::Precondition`] with SESSION_BUSY, and
@@ -274,6 +275,7 @@ impl Sessions {
         row: &session::Model,
         settings: Settings,
         said: Said,
+        mcp: BuiltIn,
     ) -> Result<(TurnId, i64), Error> {
         let (session, workspace) = (SessionId(row.id), WorkspaceId(row.workspace_id));
         self.check_ready(workspace, &settings).await?;
@@ -311,7 +313,16 @@ impl Sessions {
                 Stored::New(event) => {
                     let sequence = event.sequence;
                     sessions.dependencies.log.publish(vec![*event]);
-                    sessions.start(turn, session, workspace, settings, redaction);
+                    sessions.start(turns::Run {
+                        cancel: sessions.stopping.child_token(),
+                        sessions: sessions.clone(),
+                        turn,
+                        session,
+                        workspace,
+                        settings,
+                        mcp,
+                        redaction,
+                    });
                     Ok((turn, sequence))
                 }
             }
@@ -319,34 +330,17 @@ impl Sessions {
         .await
     }
 
-    fn start(
-        &self,
-        turn: TurnId,
-        session: SessionId,
-        workspace: WorkspaceId,
-        settings: Settings,
-        redaction: Arc<Redaction>,
-    ) {
-        let cancel = self.stopping.child_token();
+    fn start(&self, run: turns::Run) {
         let (done, ended) = watch::channel(false);
         let live = Live {
-            turn,
-            cancel: cancel.clone(),
+            turn: run.turn,
+            cancel: run.cancel.clone(),
             ended,
-            redaction: redaction.clone(),
+            redaction: run.redaction.clone(),
             answers: HashMap::new(),
             is_suspended: false,
         };
-        self.state().live.insert(session, live);
-        let run = turns::Run {
-            sessions: self.clone(),
-            turn,
-            session,
-            workspace,
-            settings,
-            redaction,
-            cancel,
-        };
+        self.state().live.insert(run.session, live);
         self.tasks.spawn(async move {
             run.run().await;
             // An error means that nobody waits for the end.

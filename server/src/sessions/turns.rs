@@ -6,6 +6,7 @@ use membrane_agent::{
     Host, TurnReport, TurnSpec,
     egress::{EgressLimits, EgressProxy},
     engine,
+    mcp::{self, McpServer, Transport},
     meter::Meter,
     model::ModelClient,
     sandbox::{Door, WorkspacePlace},
@@ -15,6 +16,7 @@ use membrane_proto::v1::{
     ErrorDetail, Event, Notice, NoticeLevel, TurnEnded, TurnOutcome, TurnQueued, TurnStarted,
     Usage, event_payload::Kind,
 };
+use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{Sessions, host};
@@ -25,13 +27,16 @@ use crate::{
     db::NewEvent,
     error::Error,
     id::{SessionId, TurnId, WorkspaceId},
+    mcp::BuiltIn,
     redaction::Redaction,
-    settings::Settings,
+    settings::{Settings, encode_provider},
     time,
 };
 
 /// Requests of an engine that may wait for its host.
 const HOST_BUFFER: usize = 64;
+/// Bytes on their way between an engine and the built-in MCP server.
+const PIPE: usize = 64 << 10;
 /// Pause before the end of a turn is stored again, and how often a server that stops does so.
 const PAUSE: Duration = Duration::from_secs(1);
 const LAST_TRIES: u32 = 3;
@@ -45,6 +50,8 @@ pub struct Run {
     pub session: SessionId,
     pub workspace: WorkspaceId,
     pub settings: Settings,
+    /// Serves the runs and schedules of the workspace as tools.
+    pub mcp: BuiltIn,
     /// What masks whatever this turn says.
     pub redaction: Arc<Redaction>,
     pub cancel: CancellationToken,
@@ -166,7 +173,8 @@ impl Run {
         let (host, requests) = Host::channel(HOST_BUFFER);
         let host = host.masked_by(self.redaction.redactor().clone());
         let serving = host::serve(self, requests);
-        let spec = self.spec(meter.clone()).await?;
+        let (pipe, served) = tokio::io::duplex(PIPE);
+        let spec = self.spec(meter.clone(), pipe).await?;
         tools.set_doors(&self.doors(&host, broker.as_ref()));
         let running = async {
             let report = engine::run_turn(spec, &model, &tools, host, self.cancel.clone()).await;
@@ -174,7 +182,8 @@ impl Run {
             tools.set_doors(&[]);
             report
         };
-        let (report, ()) = tokio::join!(running, serving);
+        // It ends with the connection, which ends with the engine.
+        let (report, (), ()) = tokio::join!(running, serving, self.mcp.serve(served));
         if let Some(broker) = broker {
             broker.close().await;
         }
@@ -205,7 +214,7 @@ impl Run {
             .collect()
     }
 
-    async fn spec(&self, meter: Meter) -> Result<TurnSpec, Error> {
+    async fn spec(&self, meter: Meter, pipe: DuplexStream) -> Result<TurnSpec, Error> {
         let stream = self.session.stream();
         let database = &self.sessions.dependencies.database;
         Ok(TurnSpec {
@@ -214,8 +223,14 @@ impl Run {
                 .unwrap_or(0),
             system_prompt: self.settings.prompt(),
             allowed_tools: self.settings.allowed_tools.clone(),
-            mcp_servers: Vec::new(),
-            takes_mcp: true,
+            mcp_servers: vec![McpServer {
+                name: mcp::BUILT_IN.to_owned(),
+                transport: Transport::InProcess(pipe),
+            }],
+            takes_mcp: mcp::is_compatible(
+                encode_provider(self.settings.provider),
+                &self.settings.base_url,
+            ),
             permission_mode: self.settings.permissions(),
             history: database.all_events_after(&stream, 0).await?,
             max_requests: MAX_REQUESTS,

@@ -17,6 +17,7 @@ mod files;
 mod health;
 mod import;
 mod log;
+mod mcp;
 mod models;
 mod problem;
 mod rpc;
@@ -27,7 +28,7 @@ pub use problem::Problem;
 
 /// Every plain HTTP route beside the console's pages and files: method and path. The authorisation
 /// matrix covers each of them.
-pub const ROUTES: [(&str, &str); 11] = [
+pub const ROUTES: [(&str, &str); 12] = [
     ("GET", "/health"),
     ("POST", "/auth/exchange"),
     ("POST", "/auth/sign-out"),
@@ -42,15 +43,16 @@ pub const ROUTES: [(&str, &str); 11] = [
         "/runs/{run}/attempts/{attempt}/v1/messages/count_tokens",
     ),
     ("GET", "/runs/{run}/attempts/{attempt}/v1/models"),
+    ("POST", "/runs/{run}/attempts/{attempt}/mcp"),
 ];
 
-/// An attempt at a run, below which its runner asks the model.
+/// An attempt at a run, below which its runner asks the model and calls the built-in MCP server.
 const ATTEMPT: &str = "/runs/{run}/attempts/{attempt}";
 
 /// The whole of the port.
 pub fn router(app: &App) -> Router {
     let runners = match app.config.runner_listen {
-        None => Router::new().nest(ATTEMPT, models()),
+        None => Router::new().nest(ATTEMPT, of_an_attempt()),
         Some(_) => Router::new(),
     };
     let plain = runners
@@ -91,7 +93,7 @@ pub fn router(app: &App) -> Router {
 pub fn runner_router(app: &App) -> Router {
     Router::new()
         .route("/health", get(health::health))
-        .nest(ATTEMPT, models())
+        .nest(ATTEMPT, of_an_attempt())
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(app.clone())
         .merge(api::for_runners(app))
@@ -99,10 +101,11 @@ pub fn runner_router(app: &App) -> Router {
         .layer(middleware::from_fn(log::log_request))
 }
 
-/// The Messages API as far as runners need it.
-fn models() -> Router<App> {
+/// The Messages API as far as runners need it, and the tools of the built-in MCP server.
+fn of_an_attempt() -> Router<App> {
     Router::new()
         .route("/v1/messages", post(models::ask))
         .route("/v1/messages/count_tokens", post(models::ask))
         .route("/v1/models", get(models::ask))
+        .route("/mcp", post(mcp::call))
 }

@@ -12,7 +12,7 @@ fn client() -> Client {
 }
 
 /// Every route that takes something with a cookie, with a content type that it accepts.
-const ROUTES: [(Method, &str, &str); 7] = [
+const ROUTES: [(Method, &str, &str); 8] = [
     (Method::POST, "/auth/exchange", "application/json"),
     (
         Method::POST,
@@ -37,6 +37,11 @@ const ROUTES: [(Method, &str, &str); 7] = [
     (
         Method::POST,
         "/runs/{run}/attempts/{attempt}/v1/messages/count_tokens",
+        "application/json",
+    ),
+    (
+        Method::POST,
+        "/runs/{run}/attempts/{attempt}/mcp",
         "application/json",
     ),
     (

@@ -16,6 +16,7 @@ mod fixture;
 #[path = "../../../runner/files/tests/files/hostile/mod.rs"]
 mod hostile_archives;
 mod matrix;
+mod mcp;
 mod providers;
 #[path = "../../../runner/files/tests/files/raw.rs"]
 mod raw;

@@ -1,5 +1,5 @@
 //! F1 and F2 for plain HTTP routes that are about a workspace. Those of a run are about a lease, see
-//! `runs::models`.
+//! `runs::models` and `mcp::of_runs`.
 
 use reqwest::{Client, Method, Response, StatusCode};
 use tonic::Code;
