@@ -72,6 +72,20 @@ class Work:
             part.text for event in results for part in event.payload.tool_result.content
         )
 
+    def answers(self, run: str) -> list[tuple[str, bool]]:
+        """What each tool of a run has answered, and whether that was an error."""
+        results = [event for event in self.log(run) if wire.kind(event) == "tool_result"]
+        results = [event.payload.tool_result for event in results]
+        return [("".join(part.text for part in it.content), it.is_error) for it in results]
+
+    def runs(self) -> list:
+        request = wire.run.ListRunsRequest(workspace_id=self.workspace)
+        return list(self.client.runs.ListRuns(request, timeout=20).runs)
+
+    def schedules(self) -> list:
+        request = wire.schedule.ListSchedulesRequest(workspace_id=self.workspace)
+        return list(self.client.schedules.ListSchedules(request, timeout=20).schedules)
+
     def is_called(self, run: str) -> bool:
         return "tool_call" in self.kinds(run)
 
@@ -84,6 +98,11 @@ class Work:
     def read(self, path: str) -> str:
         request = wire.file.ReadFileRequest(workspace_id=self.workspace, path=path)
         return b"".join(part.data for part in self.client.files.ReadFile(request)).decode()
+
+
+def tool(name: str, **given) -> str:
+    """A line that calls a tool of the built-in MCP server."""
+    return "!json " + json.dumps({"name": f"mcp__membrane__{name}", "input": given})
 
 
 class Runner:
@@ -325,6 +344,46 @@ class Runs(unittest.TestCase):
         notices = [event.payload.notice for event in work.log(run) if wire.kind(event) == "notice"]
         self.assertIn("NOBODY_TO_ASK", [notice.reason for notice in notices])
 
+    def test_an_agent_plans_more_work_and_that_work_plans_none(self):
+        runner = self.runner()
+        other = Work(self.server, new_workspace(self.client, "other").id)
+        foreign = other.queue("!say A plan of somebody else.", labels={"of": "nobody"})
+        more = "\n".join([tool("list_runs"), tool("create_run", prompt="!say Once more.")])
+        run = self.work.queue(
+            tool("create_schedule", cron="@daily", time_zone="UTC", prompt="!say Good night."),
+            tool("create_run", prompt=more, title="more", workspace_id=self.work.workspace),
+            tool("create_run", prompt="!say Hello.", workspace_id=other.workspace),
+            tool("get_run", run_id=foreign),
+            tool("list_runs", states=["queued", "claimed", "running"]),
+        )
+        ended = self.work.ended(run)
+        self.assertEqual(ended.state, wire.event.RUN_STATE_SUCCEEDED, ended)
+        self.assertNotIn("notice", self.work.kinds(run))
+        answers = self.work.answers(run)
+        self.assertEqual([error for _, error in answers], [False, False, True, True, False], answers)
+        self.assertIn(self.work.workspace, answers[2][0])
+        self.assertEqual(answers[3][0], "run not found")
+        self.assertIn(run, [one["id"] for one in json.loads(answers[4][0])["runs"]])
+        [schedule] = self.work.schedules()
+        self.assertEqual(schedule.id, json.loads(answers[0][0])["id"])
+        self.assertTrue(schedule.enabled and schedule.by_agent, schedule)
+        # The run that it has queued is worked on, and may look, and plans nothing.
+        queued = json.loads(answers[1][0])["id"]
+        ended = self.work.ended(queued)
+        self.assertEqual((ended.title, ended.by_agent), ("more", True))
+        self.assertEqual(ended.user_id, self.work.get(run).user_id)
+        (_, listed), (told, refused) = self.work.answers(queued)
+        self.assertEqual((listed, refused), (False, True))
+        self.assertIn("an agent has asked for this run", told)
+        self.assertEqual({one.id for one in self.work.runs()}, {run, queued})
+        self.assertEqual([one.id for one in other.runs()], [foreign])
+        self.assertFalse(other.get(foreign).cancel_requested)
+        log = (self.server.data / "serve.log").read_text(errors="replace")
+        self.assertIn("an agent named something of another workspace", log)
+        # A runner holds a lease's token, which shows up nowhere.
+        for text in [self.work.output(run), log, runner.log()]:
+            self.assertNotIn("mba_", text)
+
     def test_a_token_that_is_none_ends_the_runner(self):
         runner = Runner(self.server, "mbr_nonsense")
         self.addCleanup(runner.stop)
@@ -435,13 +494,15 @@ class Apart(unittest.TestCase):
             code_of(lambda: user.runs.ClaimRun(claim, timeout=20)),
             grpc.StatusCode.PERMISSION_DENIED,
         )
-        nowhere = f"/runs/{uuid.uuid4()}/attempts/1/v1/messages"
-        for address, statuses in [(server.address, (404, 405)), (f"127.0.0.1:{port}", (401,))]:
-            asked = urllib.request.Request(f"http://{address}{nowhere}", data=b"{}", method="POST")
-            with self.assertRaises(urllib.error.HTTPError) as answer:
-                urllib.request.urlopen(asked, timeout=20)
-            self.assertIn(answer.exception.code, statuses, address)
-            answer.exception.close()
+        attempt = f"/runs/{uuid.uuid4()}/attempts/1"
+        for path in ["/v1/messages", "/mcp"]:
+            for address, statuses in [(server.address, (404, 405)), (f"127.0.0.1:{port}", (401,))]:
+                url = f"http://{address}{attempt}{path}"
+                asked = urllib.request.Request(url, data=b"{}", method="POST")
+                with self.assertRaises(urllib.error.HTTPError) as answer:
+                    urllib.request.urlopen(asked, timeout=20)
+                self.assertIn(answer.exception.code, statuses, url)
+                answer.exception.close()
 
 
 class Called(unittest.TestCase):

@@ -36,6 +36,8 @@ from membrane.v1 import file_pb2 as file  # noqa: E402
 from membrane.v1 import file_pb2_grpc  # noqa: E402
 from membrane.v1 import run_pb2 as run  # noqa: E402
 from membrane.v1 import run_pb2_grpc  # noqa: E402
+from membrane.v1 import schedule_pb2 as schedule  # noqa: E402
+from membrane.v1 import schedule_pb2_grpc  # noqa: E402
 from membrane.v1 import secret_pb2 as secret  # noqa: E402
 from membrane.v1 import secret_pb2_grpc  # noqa: E402
 from membrane.v1 import session_pb2 as session  # noqa: E402
@@ -71,6 +73,7 @@ class Client:
         self.changes = change_pb2_grpc.ChangeServiceStub(channel)
         self.runs = run_pb2_grpc.RunServiceStub(channel)
         self.snapshots = snapshot_pb2_grpc.SnapshotServiceStub(channel)
+        self.schedules = schedule_pb2_grpc.ScheduleServiceStub(channel)
 
     def close(self) -> None:
         self.channel.close()
