@@ -176,14 +176,16 @@ impl Run {
         let (pipe, served) = tokio::io::duplex(PIPE);
         let spec = self.spec(meter.clone(), pipe).await?;
         tools.set_doors(&self.doors(&host, broker.as_ref()));
+        let ended = CancellationToken::new();
         let running = async {
             let report = engine::run_turn(spec, &model, &tools, host, self.cancel.clone()).await;
             // What answers behind them holds the host, whose end is waited for.
             tools.set_doors(&[]);
+            ended.cancel();
             report
         };
-        // It ends with the connection, which ends with the engine.
-        let (report, (), ()) = tokio::join!(running, serving, self.mcp.serve(served));
+        let serving_tools = ended.run_until_cancelled(self.mcp.serve(served));
+        let (report, (), _) = tokio::join!(running, serving, serving_tools);
         if let Some(broker) = broker {
             broker.close().await;
         }

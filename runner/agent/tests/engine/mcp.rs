@@ -1,7 +1,10 @@
 //! Tools of MCP servers in a turn. The servers are played, by hand: they know the protocol of 2025 and
 //! nothing of our library.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use membrane_agent::{
     PermissionMode, TurnSpec,
@@ -11,8 +14,11 @@ use membrane_agent::{
 use membrane_proto::v1::{PermissionDecision, TurnOutcome, event_payload::Kind};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, duplex},
-    net::TcpListener,
+    io::{
+        AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream,
+        duplex,
+    },
+    net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
 
@@ -73,32 +79,86 @@ async fn serve(pipe: DuplexStream, plays: Plays, seen: Arc<Mutex<Vec<String>>>) 
         let message: Value = serde_json::from_str(&line).expect("JSON");
         let method = message["method"].as_str().unwrap_or_default();
         seen.lock().expect("no panic").push(method.to_owned());
-        let Some(id) = message.get("id") else {
+        match (method, plays) {
+            ("tools/call", Plays::HangUp) => return,
+            ("tools/call", Plays::Wait) => continue,
+            _ => {}
+        }
+        let Some(answer) = answer(&message, plays) else {
             continue;
         };
-        let answer = match method {
-            "tools/call" => match plays {
-                Plays::Answer => json!({ "result": shouted(&message["params"]) }),
-                Plays::Refuse => json!({ "error": { "code": -32602, "message": "not so loud" } }),
-                Plays::HangUp => return,
-                Plays::Wait => continue,
-            },
-            "initialize" => json!({ "result": {
-                "protocolVersion": message["params"]["protocolVersion"],
-                "capabilities": { "tools": {} },
-                "serverInfo": { "name": "loud", "version": "1" },
-            } }),
-            "tools/list" => json!({ "result": { "tools": [tool("shout"), tool("no.name")] } }),
-            _ => json!({ "error": { "code": -32601, "message": "Method not found" } }),
-        };
-        let mut answer = answer;
-        answer["jsonrpc"] = json!("2.0");
-        answer["id"] = id.clone();
         let line = format!("{answer}\n");
         if write.write_all(line.as_bytes()).await.is_err() {
             return;
         }
     }
+}
+
+/// What a server says to a message, if it wants an answer.
+fn answer(message: &Value, plays: Plays) -> Option<Value> {
+    let id = message.get("id")?;
+    let mut answer = match message["method"].as_str().unwrap_or_default() {
+        "tools/call" if matches!(plays, Plays::Refuse) => {
+            json!({ "error": { "code": -32602, "message": "not so loud" } })
+        }
+        "tools/call" => json!({ "result": shouted(&message["params"]) }),
+        "initialize" => json!({ "result": {
+            "protocolVersion": message["params"]["protocolVersion"],
+            "capabilities": { "tools": {} },
+            "serverInfo": { "name": "loud", "version": "1" },
+        } }),
+        "tools/list" => json!({ "result": { "tools": [tool("shout"), tool("no.name")] } }),
+        _ => json!({ "error": { "code": -32601, "message": "Method not found" } }),
+    };
+    answer["jsonrpc"] = json!("2.0");
+    answer["id"] = id.clone();
+    Some(answer)
+}
+
+/// The same over HTTP, one request a connection. The first call of a tool gets no answer.
+async fn serve_http(listener: TcpListener) {
+    let mut calls = 0;
+    while let Ok((mut connection, _)) = listener.accept().await {
+        let message = read_request(&mut connection).await;
+        let is_call = message["method"] == "tools/call";
+        calls += usize::from(is_call);
+        if is_call && calls == 1 {
+            continue;
+        }
+        let answer = match answer(&message, Plays::Answer) {
+            Some(answer) => format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{answer}",
+                answer.to_string().len()
+            ),
+            None => {
+                "HTTP/1.1 202 Accepted\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned()
+            }
+        };
+        let written = connection.write_all(answer.as_bytes()).await;
+        written.expect("a client that listens");
+    }
+}
+
+async fn read_request(connection: &mut TcpStream) -> Value {
+    let mut reader = BufReader::new(connection);
+    let mut length = 0;
+    let mut is_authorized = false;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).await.expect("a line");
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a number");
+        }
+        is_authorized |= line == "authorization: bearer a-token";
+    }
+    assert!(is_authorized, "every request shows the token");
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).await.expect("a body");
+    serde_json::from_slice(&body).unwrap_or_default()
 }
 
 fn tool(name: &str) -> Value {
@@ -266,6 +326,41 @@ async fn an_interrupt_does_not_wait_for_a_server() {
     assert!(*is_error && text.contains("before the interrupt"), "{text}");
 }
 
+/// Puts a server at this address into a turn.
+fn at(address: SocketAddr, spec: &mut TurnSpec) {
+    spec.mcp_servers.push(McpServer {
+        name: "loud".to_owned(),
+        transport: Transport::Http {
+            url: format!("http://{address}/mcp"),
+            token: "a-token".to_owned().into(),
+            guard: EgressGuard::new(vec!["127.0.0.1".parse().expect("a rule")]),
+        },
+    });
+    spec.allowed_tools.push("mcp__loud__*".to_owned());
+}
+
+#[tokio::test]
+async fn over_http_the_next_call_finds_the_server_again() {
+    let mut stage = Stage::new(puppet()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let serving = tokio::spawn(serve_http(listener));
+    let lines = format!("{SHOUT}\n{SHOUT}");
+    let played = stage
+        .play_with(&lines, |spec| at(address, spec), |_| Do::Nothing)
+        .await;
+    assert_eq!(played.report.outcome, TurnOutcome::Completed);
+    let results = results(&played);
+    let [(lost, true), (found, false)] = &results[..] else {
+        panic!("{results:?}");
+    };
+    assert!(lost.contains("nobody knows"), "{lost}");
+    assert!(found.contains("HELLO"), "{found}");
+    assert!(notices(&played).is_empty());
+    assert!(!serving.is_finished(), "no request was wrong");
+    serving.abort();
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_takes_its_tools_from_the_turn_and_nothing_else() {
     let mut stage = Stage::new(puppet()).await;
@@ -273,19 +368,8 @@ async fn a_server_that_is_not_there_takes_its_tools_from_the_turn_and_nothing_el
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = closed.local_addr().expect("an address");
     drop(closed);
-    let change = |spec: &mut TurnSpec| {
-        spec.mcp_servers.push(McpServer {
-            name: "gone".to_owned(),
-            transport: Transport::Http {
-                url: format!("http://{address}/mcp"),
-                token: "token".to_owned().into(),
-                guard: EgressGuard::new(vec!["127.0.0.1".parse().expect("a rule")]),
-            },
-        });
-        spec.allowed_tools.push("mcp__gone__*".to_owned());
-    };
     let played = stage
-        .play_with("!write a.txt x", change, |_| Do::Nothing)
+        .play_with("!write a.txt x", |spec| at(address, spec), |_| Do::Nothing)
         .await;
     assert_eq!(played.report.outcome, TurnOutcome::Completed);
     assert_eq!(notices(&played), ["MCP_UNAVAILABLE"]);
