@@ -146,6 +146,15 @@ impl Call<'_> {
         }
     }
 
+    /// The same where one that does not exist is no error: the answer is made of the agent's own
+    /// workspace anyway.
+    pub(super) async fn heed_schedule(&self, id: &str) -> Result<(), Error> {
+        match self.check_schedule(id).await {
+            Err(Error::NotFound(_)) => Ok(()),
+            other => other,
+        }
+    }
+
     async fn check_found(
         &self,
         found: Option<WorkspaceId>,

@@ -15,7 +15,10 @@ const PAGE: i32 = 20;
 
 pub(super) async fn list(call: Call<'_>) -> Result<Value, Error> {
     let workspace_id = call.workspace_id();
-    let input: ListRuns = input::read(call.arguments)?;
+    let input: ListRuns = input::read(call.arguments.clone())?;
+    if !input.schedule_id.is_empty() {
+        call.heed_schedule(&input.schedule_id).await?;
+    }
     let states = input.states.into_iter().map(proto::RunState::from);
     let request = proto::ListRunsRequest {
         workspace_id,

@@ -115,8 +115,20 @@ async fn another_workspace_is_refused_and_written_down_also_where_the_user_may_w
             "run_schedule",
             &json!({ "schedule_id": uuid::Uuid::new_v4() }),
         ),
+        line("list_runs", &json!({ "schedule_id": plan.id })),
+        line("list_runs", &json!({ "schedule_id": uuid::Uuid::new_v4() })),
     ];
-    let results = play(&user, &own, &lines).await;
+    let mut results = play(&user, &own, &lines).await;
+    let unknown = results.pop().expect("a list");
+    assert_eq!(
+        results.pop(),
+        Some(unknown.clone()),
+        "existence does not leak"
+    );
+    assert!(
+        unknown.0.contains(r#""runs":[]"#) && !unknown.1,
+        "{unknown:?}"
+    );
     assert!(results.iter().all(|(_, is_error)| *is_error), "{results:?}");
     for (text, _) in &results[..2] {
         assert!(
@@ -142,7 +154,8 @@ async fn another_workspace_is_refused_and_written_down_also_where_the_user_may_w
         ("ReadRuns", format!("runs/{}", run.id)),
         ("CancelRun", format!("runs/{}", run.id)),
         ("ManageSchedules", place.clone()),
-        ("CreateRun", place),
+        ("CreateRun", place.clone()),
+        ("ReadRuns", place),
     ];
     let expected = expected.map(|(operation, resource)| (operation.to_owned(), resource));
     assert_eq!(refused_elsewhere(&server.app).await, expected);
