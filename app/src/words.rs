@@ -94,7 +94,7 @@ pub const PROMPT_MODES: [(SystemPromptMode, &str, &str); 3] = [
 ];
 
 /// The tools with what each lets an agent do.
-pub const TOOLS: [(&str, &str); 7] = [
+pub const TOOLS: [(&str, &str); 8] = [
     ("Read", "Read files of the workspace."),
     ("Glob", "Find files by name."),
     ("Grep", "Search in files."),
@@ -102,4 +102,8 @@ pub const TOOLS: [(&str, &str); 7] = [
     ("Edit", "Change parts of files."),
     ("Bash", "Run commands in the sandbox."),
     ("TodoWrite", "Keep a checklist that you see while it works."),
+    (
+        "mcp__membrane__*",
+        "Queue runs and keep schedules in this workspace.",
+    ),
 ];
