@@ -15,25 +15,33 @@ use std::io;
 /// a directory of ours: it gets fresh names in between. Nothing there is an answer of zero.
 ///
 /// # Errors
-/// The file system's own; what was removed until then stays so.
+/// The first that the file system had; what could be removed is.
 pub fn remove(parent: &Dir, name: &OsStr) -> io::Result<Amount> {
     let mut removed = Amount::default();
     let mut left = vec![name.to_owned()];
+    let mut failure = None;
     while let Some(name) = left.pop() {
-        let Some(stat) = look(parent, &name)? else {
-            continue;
-        };
-        removed.entries += 1;
-        if Kind::of(&stat) != Kind::Directory {
-            removed.bytes += plain_bytes(&stat);
-            unlinkat(parent, &name, AtFlags::empty())?;
-            continue;
+        match remove_one(parent, &name, &mut left) {
+            Ok(amount) => removed = removed.plus(amount),
+            Err(error) => drop(failure.get_or_insert(error)),
         }
-        let directory = open(parent, &name)?;
-        let inner = empty(&directory, parent, &mut left)?;
-        removed = removed.plus(inner);
-        unlinkat(parent, &name, AtFlags::REMOVEDIR)?;
     }
+    failure.map_or(Ok(removed), Err)
+}
+
+/// Removes one name; what is deep beneath it comes onto the list.
+fn remove_one(parent: &Dir, name: &OsStr, left: &mut Vec<OsString>) -> io::Result<Amount> {
+    let Some(stat) = look(parent, name)? else {
+        return Ok(Amount::default());
+    };
+    if Kind::of(&stat) != Kind::Directory {
+        unlinkat(parent, name, AtFlags::empty())?;
+        return Ok(Amount::file(plain_bytes(&stat)));
+    }
+    let directory = open(parent, name)?;
+    let mut removed = empty(&directory, parent, left)?;
+    unlinkat(parent, name, AtFlags::REMOVEDIR)?;
+    removed.entries += 1;
     Ok(removed)
 }
 

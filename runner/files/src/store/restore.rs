@@ -17,8 +17,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Mode bits that are the same in all restored files: special ones none, and its owner reads and writes.
-const FIXED_BITS: u32 = 0o7600;
+/// Modes of restored files, where the umask is the usual one.
+const USUAL_MODES: [u32; 2] = [0o644, 0o755];
 
 /// Numbers the temporary names of this process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -83,8 +83,8 @@ pub fn restore_file(
 }
 
 /// Gives a file a second name, at the same path of another tree on the same file system. What is
-/// there is not replaced. A file that has other names already, or mode bits that no restored file
-/// has, would bring them along: that is an error.
+/// there is not replaced. A file that has other names already, or a mode that no restored file has,
+/// would bring them along: that is an error.
 pub(super) fn link_file(from: &Dir, to: &Dir, path: &TreePath) -> Result<(), RestoreError> {
     let (parent, name) = path.split().ok_or(RestoreError::Top)?;
     let mut old = open_directory(from.as_fd(), OsStr::new(".")).map_err(failed(path))?;
@@ -92,7 +92,7 @@ pub(super) fn link_file(from: &Dir, to: &Dir, path: &TreePath) -> Result<(), Res
         old = open_directory(old.as_fd(), name).map_err(failed(path))?;
     }
     let stat = statat(&old, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(path))?;
-    if stat.st_nlink != 1 || stat.st_mode & FIXED_BITS != 0o600 {
+    if stat.st_nlink != 1 || !USUAL_MODES.contains(&(stat.st_mode & 0o7777)) {
         return Err(failed(path)(Errno::MLINK));
     }
     let new = make_directories(to, &parent, path)?;

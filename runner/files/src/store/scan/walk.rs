@@ -170,7 +170,7 @@ impl Walk<'_> {
         }
         let directory = match Opened::new(parent, name, self.options.max_entries - self.met) {
             Ok(directory) => directory,
-            Err(error) => return Ok(self.unopened(error, path)),
+            Err(error) => return self.unopened(error, path),
         };
         if directory.is_cache() {
             self.skip(path, Why::Excluded);
@@ -182,15 +182,21 @@ impl Walk<'_> {
     }
 
     /// What an error says that opening an entry gave.
-    fn unopened(&mut self, error: Errno, path: &TreePath) -> Look {
+    ///
+    /// # Errors
+    /// When it says nothing of the entry, but that this process has too much open.
+    fn unopened(&mut self, error: Errno, path: &TreePath) -> Result<Look, ScanError> {
         match error {
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => {
+                Err(ScanError::io("opening an entry")(error))
+            }
             // Gone, or now a link, a file, a directory or a socket: the next look tells.
             Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO => {
-                Look::Changed
+                Ok(Look::Changed)
             }
             _ => {
                 self.skip(path, Why::Unreadable);
-                Look::Done
+                Ok(Look::Done)
             }
         }
     }
@@ -205,7 +211,7 @@ impl Walk<'_> {
             Ok(target) => target.into_bytes(),
             // It is no link any more.
             Err(Errno::INVAL | Errno::NOENT) => return Ok(Look::Changed),
-            Err(error) => return Ok(self.unopened(error, path)),
+            Err(error) => return self.unopened(error, path),
         };
         self.bytes += target.len();
         self.record(path, Node::Symlink { target });
@@ -224,7 +230,7 @@ impl Walk<'_> {
         }
         let (file, stat) = match open(parent, name) {
             Ok(opened) => opened,
-            Err(error) => return Ok(self.unopened(error, path)),
+            Err(error) => return self.unopened(error, path),
         };
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(Look::Changed);
