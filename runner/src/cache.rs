@@ -36,6 +36,8 @@ pub struct Caches {
     lifetime: Duration,
     /// Of which workspaces something is in use.
     used: Mutex<HashMap<Uuid, Weak<()>>>,
+    /// Held by whoever removes something.
+    tidying: Mutex<()>,
 }
 
 /// What is kept of one workspace, as one job has it in use.
@@ -57,6 +59,7 @@ impl Caches {
             root,
             lifetime,
             used: Mutex::default(),
+            tidying: Mutex::default(),
         })
     }
 
@@ -67,13 +70,17 @@ impl Caches {
     pub fn of(&self, workspace: Uuid) -> io::Result<Arc<Cache>> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = used.get(&workspace).and_then(Weak::upgrade);
+        let path = self.root.join(workspace.to_string());
+        if earlier.is_none() && path.exists() && age(&path) > self.lifetime {
+            self.rename_away(&path)?;
+        }
         let in_use = earlier.unwrap_or_default();
         used.insert(workspace, Arc::downgrade(&in_use));
         used.retain(|_, used| used.strong_count() > 0);
-        let path = self.root.join(workspace.to_string());
         make(&path)?;
-        File::create(path.join("used"))?.set_modified(clock::now())?;
-        Ok(Arc::new(Cache { path, in_use }))
+        let cache = Cache { path, in_use };
+        cache.touch()?;
+        Ok(Arc::new(cache))
     }
 
     /// Removes what nobody used for long, and of the rest the oldest if it is too much.
@@ -81,15 +88,28 @@ impl Caches {
     /// # Errors
     /// The first that the file system had; what could be removed is.
     pub fn tidy(&self) -> io::Result<()> {
+        self.remove_idle(self.lifetime, KEPT)
+    }
+
+    /// Removes all that is not in use, to make room.
+    ///
+    /// # Errors
+    /// The first that the file system had; what could be removed is.
+    pub fn make_room(&self) -> io::Result<()> {
+        self.remove_idle(Duration::ZERO, 0)
+    }
+
+    fn remove_idle(&self, lifetime: Duration, kept: usize) -> io::Result<()> {
+        let _tidying = self.tidying.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tidied = Ok(());
-        for path in self.set_aside()? {
+        for path in self.set_aside(lifetime, kept)? {
             tidied = tidied.and(place::remove(&path));
         }
         tidied
     }
 
     /// Renames what is to go, so that a run that begins meanwhile finds all of it or nothing.
-    fn set_aside(&self) -> io::Result<Vec<PathBuf>> {
+    fn set_aside(&self, lifetime: Duration, kept: usize) -> io::Result<Vec<PathBuf>> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut idle, mut aside) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.root)? {
@@ -106,13 +126,17 @@ impl Caches {
         }
         idle.sort();
         for (place, (age, path)) in idle.into_iter().enumerate() {
-            if age > self.lifetime || place >= KEPT {
-                let away = self.root.join(format!("old-{}", Uuid::now_v7()));
-                fs::rename(path, &away)?;
-                aside.push(away);
+            if age > lifetime || place >= kept {
+                aside.push(self.rename_away(&path)?);
             }
         }
         Ok(aside)
+    }
+
+    fn rename_away(&self, path: &Path) -> io::Result<PathBuf> {
+        let away = self.root.join(format!("old-{}", Uuid::now_v7()));
+        fs::rename(path, &away)?;
+        Ok(away)
     }
 }
 
@@ -202,14 +226,19 @@ impl Cache {
     pub fn clear(&self, job: &JobDir) -> io::Result<()> {
         place::remove(&job.beside("warm"))?;
         job.clear()?;
-        for name in ["tree", "home"] {
-            place::remove(&self.path.join(name))?;
-        }
+        let mut given_up = vec!["tree", "home"];
         // Others may be about to read contents from it.
-        match self.is_shared() {
-            true => Ok(()),
-            false => place::remove(&self.path.join("store")),
+        if !self.is_shared() {
+            given_up.push("store");
         }
+        for name in given_up {
+            // First out of the way of those who would take it meanwhile.
+            let aside = job.beside(&format!("bad-{name}"));
+            if take(&self.path.join(name), &aside)? {
+                place::remove(&aside)?;
+            }
+        }
+        Ok(())
     }
 
     /// Records a tree, with its contents.
@@ -217,6 +246,8 @@ impl Cache {
     /// # Errors
     /// When it can't be read.
     pub fn record(&self, files: &Path) -> io::Result<Manifest> {
+        // An agent may have kept us out of its top directory.
+        fs::set_permissions(files, fs::Permissions::from_mode(0o700))?;
         let store = self.store()?;
         let mut index = store.read_index().map_err(whole)?;
         let options = ScanOptions::default();
@@ -240,7 +271,12 @@ impl Cache {
             take(&to, &job.beside(&format!("old-{name}")))?;
             fs::rename(from, to)?;
         }
-        Ok(())
+        self.touch()
+    }
+
+    /// Notes that it was used just now.
+    fn touch(&self) -> io::Result<()> {
+        File::create(self.path.join("used"))?.set_modified(clock::now())
     }
 
     /// Removes contents that a tree does not have and nobody asked for lately, unless other jobs are at
@@ -428,5 +464,20 @@ mod tests {
             .map(|entry| entry.expect("an entry").file_name())
             .collect();
         assert_eq!(left, [used.to_string().as_str()]);
+    }
+
+    #[test]
+    fn what_has_expired_is_not_begun_with() {
+        let bench = Bench::new(Duration::from_secs(60));
+        let workspace = Uuid::nil();
+        let path = bench.caches.of(workspace).expect("a cache").path.clone();
+        fs::create_dir(path.join("tree")).expect("made");
+        drop(bench.caches.of(workspace).expect("a cache"));
+        assert!(path.join("tree").exists());
+        let long_ago = clock::now() - Duration::from_secs(61);
+        let used = File::create(path.join("used")).expect("made");
+        used.set_modified(long_ago).expect("set");
+        let _cache = bench.caches.of(workspace).expect("a cache");
+        assert!(!path.join("tree").exists());
     }
 }

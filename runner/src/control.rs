@@ -28,6 +28,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 const CALL_TIME: Duration = Duration::from_secs(20);
 /// How long it may take to store what a run made.
 const UPLOAD_TIME: Duration = Duration::from_mins(20);
+/// Largest message that is taken, in bytes: a page of entries with long names.
+const LARGEST_MESSAGE: usize = 32 << 20;
 /// Reasons for which waiting is of no use.
 const FULL: &[&str] = &["STORE_FULL", "BLOB_TOO_LARGE", "ARCHIVE_TOO_LARGE"];
 /// Between two attempts to reach a server that does not answer.
@@ -126,7 +128,8 @@ impl Control {
             .parse()
             .map_err(|_| Failure::Refused("the token is no token".to_owned()))?;
         bearer.set_sensitive(true);
-        let client = RunServiceClient::with_interceptor(endpoint.connect_lazy(), Bearer(bearer));
+        let client = RunServiceClient::with_interceptor(endpoint.connect_lazy(), Bearer(bearer))
+            .max_decoding_message_size(LARGEST_MESSAGE);
         Ok(Self { client })
     }
 
@@ -234,7 +237,8 @@ impl Control {
             files,
         };
         let mut client = self.client.clone();
-        let answer = within(CALL_TIME, client.find_missing_run_blobs(request)).await?;
+        // The server may have to bring some back from far away.
+        let answer = within(UPLOAD_TIME, client.find_missing_run_blobs(request)).await?;
         Ok(answer.digests)
     }
 

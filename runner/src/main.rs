@@ -8,6 +8,7 @@ use membrane_runner::{
     config::{self, Config, Given},
     pool,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     io::AsyncReadExt as _,
     signal::unix::{SignalKind, signal},
@@ -28,6 +29,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    raise_descriptors();
     // TLS of outbound requests; fails only if something installed another provider before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -43,6 +45,18 @@ fn main() -> anyhow::Result<ExitCode> {
     // A read of standard input can't be cancelled, and would be waited for.
     runtime.shutdown_background();
     worked.map(|()| ExitCode::SUCCESS)
+}
+
+/// Lets this process have as many files open as it may: several runs at once look through trees.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// The first signal lets what is at work finish, the second ends it.

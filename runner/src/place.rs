@@ -2,6 +2,7 @@
 //! attempt. What an earlier process left there is found again.
 
 use std::{
+    ffi::OsStr,
     fs::{self, DirBuilder, File},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -70,18 +71,23 @@ impl WorkDir {
         Ok(job)
     }
 
-    /// The attempts that an earlier process left.
+    /// The attempts that an earlier process left. What else it left is removed: an agent may have made
+    /// it, so nothing of it is read.
     ///
     /// # Errors
     /// The file system's own.
     pub fn left_over(&self) -> io::Result<Vec<JobDir>> {
-        let entries = fs::read_dir(&self.jobs)?;
-        let job = |entry: io::Result<fs::DirEntry>| {
-            Ok(JobDir {
-                path: entry?.path(),
-            })
-        };
-        entries.map(job).collect()
+        let mut jobs = Vec::new();
+        for entry in fs::read_dir(&self.jobs)? {
+            let entry = entry?;
+            let path = entry.path();
+            if is_attempt(&entry.file_name()) {
+                jobs.push(JobDir { path });
+            } else if let Err(error) = remove(&path) {
+                tracing::warn!(%error, "something of an earlier run is left in the directory to work in");
+            }
+        }
+        Ok(jobs)
     }
 }
 
@@ -158,8 +164,25 @@ impl JobDir {
     /// # Errors
     /// The file system's own.
     pub fn remove(&self) -> io::Result<()> {
-        remove(&self.path)
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        // One by one: what lies deep is moved up in here, and never stands beside other attempts.
+        let mut removed = Ok(());
+        for entry in entries {
+            removed = removed.and(remove(&entry?.path()));
+        }
+        removed?;
+        fs::remove_dir(&self.path)
     }
+}
+
+/// Whether a name is one that [`WorkDir::begin`] gives.
+fn is_attempt(name: &OsStr) -> bool {
+    let parts = name.to_str().and_then(|name| name.rsplit_once('-'));
+    parts
+        .is_some_and(|(run, attempt)| run.parse::<Uuid>().is_ok() && attempt.parse::<i32>().is_ok())
 }
 
 /// Removes what there may be, whatever mode bits an agent gave it. What lies deep is moved up beside it
@@ -173,4 +196,55 @@ pub fn remove(path: &Path) -> io::Result<()> {
     };
     let parent = Dir::open_ambient_dir(parent, ambient_authority())?;
     root::remove(&parent, name).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn lease(attempt: i32) -> RunLease {
+        RunLease {
+            run_id: Uuid::nil().to_string(),
+            attempt,
+            token: "secret".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_an_agent_made_is_never_taken_for_an_attempt() {
+        let root = tempfile::tempdir().expect("a directory");
+        let work_dir = WorkDir::open(root.path()).expect("opened");
+        let job = work_dir.begin(&lease(1)).expect("a job");
+        let victim = root.path().join("victim");
+        fs::write(&victim, "of the host").expect("written");
+        for name in ["new-0", "lease", "00000000-0000-0000-0000-000000000000-x"] {
+            let planted = work_dir.jobs.join(name);
+            fs::create_dir(&planted).expect("made");
+            fs::write(planted.join("lease"), "").expect("written");
+            symlink(&victim, planted.join("events")).expect("linked");
+        }
+        let left = work_dir.left_over().expect("listed");
+        let leases: Vec<_> = left
+            .iter()
+            .map(|job| job.lease().expect("a lease"))
+            .collect();
+        assert_eq!(leases, [lease(1)]);
+        assert_eq!(fs::read_dir(&work_dir.jobs).expect("listed").count(), 1);
+        assert_eq!(fs::read_to_string(&victim).expect("read"), "of the host");
+        drop(job);
+    }
+
+    #[test]
+    fn what_lies_deep_is_removed_within_its_attempt() {
+        let root = tempfile::tempdir().expect("a directory");
+        let work_dir = WorkDir::open(root.path()).expect("opened");
+        let job = work_dir.begin(&lease(1)).expect("a job");
+        let deep: PathBuf = (0..50).map(|level| format!("level-{level}")).collect();
+        fs::create_dir_all(job.place().files.join(&deep)).expect("made");
+        fs::create_dir_all(job.place().home.join(&deep)).expect("made");
+        job.remove().expect("removed");
+        assert_eq!(fs::read_dir(&work_dir.jobs).expect("listed").count(), 0);
+        job.remove().expect("nothing is left to remove");
+    }
 }

@@ -28,6 +28,8 @@ use crate::{
 
 /// How long a claim waits for a run.
 const WAIT: Duration = Duration::from_secs(20);
+/// How often what is kept between runs is looked through.
+const TIDYING: Duration = Duration::from_mins(5);
 /// After a claim that the server did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -87,7 +89,18 @@ pub async fn run(
     for job in left_over {
         pool.tasks.spawn(job::settle(pool.context.clone(), job));
     }
-    pool.claim_until(&drain, called).await
+    let tidying = tokio::spawn(tidy_now_and_then(pool.context.clone()));
+    let claimed = pool.claim_until(&drain, called).await;
+    tidying.abort();
+    claimed
+}
+
+/// Lets go of what was kept for long, also while there is nothing to do.
+async fn tidy_now_and_then(context: Arc<Context>) {
+    loop {
+        sleep(TIDYING).await;
+        job::tidy(context.clone(), None).await;
+    }
 }
 
 async fn listen(invocation: &Invocation) -> anyhow::Result<(TcpListener, SecretString)> {

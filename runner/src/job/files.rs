@@ -2,20 +2,29 @@
 //! back.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io::{self, Read as _, Seek as _, Write as _},
+    iter::successors,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use membrane_agent::entries;
-use membrane_files::store::{Digest, Entry, Manifest, Node};
-use membrane_proto::v1::{
-    CommitRunResultRequest, SnapshotEntries, SnapshotEntry, SnapshotFile, UploadRunBlobsRequest,
-    commit_run_result_request::Part as CommitPart, upload_run_blobs_request::Part as BlobPart,
+use membrane_files::{
+    TreePath,
+    store::{Digest, Entry, Manifest, Node},
 };
-use tokio::sync::mpsc;
-use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use membrane_proto::v1::{
+    CommitRunResultRequest, DownloadRunBlobsResponse, SnapshotEntries, SnapshotEntry, SnapshotFile,
+    UploadRunBlobsRequest, commit_run_result_request::Part as CommitPart,
+    upload_run_blobs_request::Part as BlobPart,
+};
+use prost::Message as _;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 
 use super::Job;
 use crate::{
@@ -30,6 +39,8 @@ const WAITING: usize = 2;
 const NAMED: usize = 10_000;
 /// Entries of a message.
 const ENTRIES: usize = 1_000;
+/// How long nothing may come of what was asked for.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Bytes of contents on their way in that are held in memory; what follows goes to a file.
 const HELD: usize = 1 << 20;
 
@@ -49,11 +60,18 @@ impl Job {
         let workspace = workspace.map_err(|_| Failure::Refused("a workspace has no id".into()))?;
         let context = self.context.clone();
         let cache = self.blocking(move || context.caches.of(workspace)).await?;
+        self.uses(cache.clone(), base.clone());
         let furnished = Furnished { cache, base };
         if let Err(Failure::Refused(why)) = self.furnish(&furnished).await {
             tracing::warn!(why, run.id = self.run.id, "nothing that was kept is used");
             let (cache, job) = (furnished.cache.clone(), self.directory.clone());
-            self.blocking(move || cache.clear(&job)).await?;
+            let context = self.context.clone();
+            let clearing = move || {
+                cache.clear(&job)?;
+                // It may have been for want of room.
+                context.caches.make_room()
+            };
+            self.blocking(clearing).await?;
             self.furnish(&furnished).await?;
         }
         Ok(furnished)
@@ -89,8 +107,7 @@ impl Job {
         let control = &self.context.control;
         let mut parts = control.download_blobs(&self.lease, named).await?;
         let mut arriving: Option<Arriving> = None;
-        while let Some(part) = parts.next().await {
-            let part = part?;
+        while let Some(part) = next(&mut parts).await? {
             if !part.digest.is_empty() {
                 let digest = entries::decode_digest(&part.digest).map_err(wrong)?;
                 self.keep(cache, arriving.replace(Arriving::new(digest)))
@@ -117,18 +134,11 @@ impl Job {
     pub(super) async fn send(&self, furnished: &Furnished) -> Result<Manifest, Failure> {
         let (cache, files) = (furnished.cache.clone(), self.directory.place().files);
         let made = self.blocking(move || cache.record(&files)).await?;
-        let base = &furnished.base;
-        let is_new = |entry: &&Entry| base.get(&entry.path) != Some(&entry.node);
-        let new: Vec<SnapshotFile> = made
-            .entries()
-            .iter()
-            .filter(is_new)
-            .filter_map(file)
-            .collect();
-        for files in new.chunks(NAMED) {
+        let result = result(&furnished.base, &made)?;
+        // Also what it began with: by being asked for it, the server knows that it is needed again.
+        for files in contents(&result).chunks(NAMED) {
             persist(|| self.send_missing(&furnished.cache, files)).await?;
         }
-        let result = result(base, &made)?;
         persist(|| self.commit(&result)).await?;
         Ok(made)
     }
@@ -185,10 +195,7 @@ impl Job {
 
     async fn commit(&self, result: &Manifest) -> Result<(), Failure> {
         let lease = CommitPart::Lease(self.lease.clone());
-        let entries = result.entries().chunks(ENTRIES).map(|entries| {
-            let entries = entries.iter().map(entries::encode).collect();
-            CommitPart::Entries(SnapshotEntries { entries })
-        });
+        let entries = pages(result).into_iter().map(CommitPart::Entries);
         let parts: Vec<_> = [lease]
             .into_iter()
             .chain(entries)
@@ -241,15 +248,61 @@ impl Arriving {
     }
 }
 
+/// The next part of contents on their way in.
+async fn next(
+    parts: &mut Streaming<DownloadRunBlobsResponse>,
+) -> Result<Option<DownloadRunBlobsResponse>, Failure> {
+    match timeout(SILENCE, parts.message()).await {
+        Ok(part) => Ok(part?),
+        Err(_) => Err(Failure::Away("no answer in time".to_owned())),
+    }
+}
+
+/// All contents of a tree, each once.
+fn contents(tree: &Manifest) -> Vec<SnapshotFile> {
+    let mut seen = HashSet::new();
+    let files = tree.entries().iter().filter_map(file);
+    files
+        .filter(|file| seen.insert(file.digest.clone()))
+        .collect()
+}
+
+/// The entries of a tree in messages that the server takes.
+fn pages(tree: &Manifest) -> Vec<SnapshotEntries> {
+    let mut pages = Vec::new();
+    let (mut page, mut bytes) = (SnapshotEntries::default(), 0);
+    for entry in tree.entries().iter().map(entries::encode) {
+        let length = entry.encoded_len();
+        if page.entries.len() == ENTRIES || bytes + length > PIECE {
+            pages.push(std::mem::take(&mut page));
+            bytes = 0;
+        }
+        bytes += length;
+        page.entries.push(entry);
+    }
+    pages.push(page);
+    pages
+}
+
 /// What a run made: what was found, and of what it began with that of which nothing is known, since it
 /// is too large, unreadable or in a directory of caches now.
 fn result(base: &Manifest, made: &Manifest) -> Result<Manifest, Failure> {
-    let is_unknown =
-        |entry: &&Entry| made.get(&entry.path).is_none() && made.is_skipped(&entry.path);
+    let is_unknown = |entry: &&Entry| {
+        made.get(&entry.path).is_none()
+            && made.is_skipped(&entry.path)
+            && !is_beneath_another(made, &entry.path)
+    };
     let unknown = base.entries().iter().filter(is_unknown);
     let entries = made.entries().iter().chain(unknown).cloned().collect();
     Manifest::new(entries, Vec::new())
         .map_err(|error| Failure::Refused(format!("what the run left can't be told: {error}")))
+}
+
+/// Whether something that is no directory stands where a path leads through.
+fn is_beneath_another(made: &Manifest, path: &TreePath) -> bool {
+    let above = |path: &TreePath| path.split().map(|(parent, _)| parent);
+    let mut nodes = successors(above(path), above).filter_map(|parent| made.get(&parent));
+    nodes.any(|node| *node != Node::Directory)
 }
 
 fn decode(entries: Vec<SnapshotEntry>) -> Result<Manifest, Failure> {
@@ -311,6 +364,9 @@ mod tests {
             entry("changed", file("as it was")),
             entry("grown", file("as it was")),
             entry("removed", file("as it was")),
+            entry("replaced", Node::Directory),
+            entry("replaced/deep", Node::Directory),
+            entry("replaced/deep/file", file("as it was")),
         ];
         let base = Manifest::new(base, Vec::new()).expect("a manifest");
         let skipped = |path: &str, why| Skipped {
@@ -318,8 +374,12 @@ mod tests {
             why,
         };
         let made = Manifest::new(
-            vec![entry("changed", file("another"))],
             vec![
+                entry("changed", file("another")),
+                entry("replaced", file("no directory")),
+            ],
+            vec![
+                skipped("replaced/deep", Why::TooDeep),
                 skipped("cache", Why::Excluded),
                 skipped("grown", Why::TooLarge),
                 skipped("planted", Why::Excluded),
@@ -332,6 +392,7 @@ mod tests {
             entry("cache/deep/file", file("as it was")),
             entry("changed", file("another")),
             entry("grown", file("as it was")),
+            entry("replaced", file("no directory")),
         ];
         assert_eq!(result.entries(), expected);
     }

@@ -1,7 +1,11 @@
 //! One claimed run, from its lease to its end: the files fetched, the agent at work, what it made sent
 //! back. A lease that is lost ends all of it at once, and nothing of it stays on this machine.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use membrane_agent::{egress::EgressGuard, sandbox::Sandbox};
 use membrane_files::store::Manifest;
@@ -33,6 +37,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long after its cancellation a run may take to end. Then its lease is let go, and the server
 /// ends it.
 const OVERDUE: Duration = Duration::from_mins(1);
+/// How often it is tried to remove a directory, and the pause between two times.
+const REMOVALS: u32 = 10;
+const BETWEEN_REMOVALS: Duration = Duration::from_secs(1);
 /// Longest message of a run's end in characters.
 const MAX_MESSAGE: usize = 2_000;
 
@@ -66,13 +73,16 @@ struct Job {
     heart: Heart,
     /// What works on its files.
     working: TaskTracker,
+    /// What it uses of what is kept between runs, once it does.
+    used: Mutex<Option<Used>>,
 }
 
-/// What is kept of an attempt for the next run of its workspace.
+/// What an attempt uses of what is kept between runs.
 #[derive(Debug)]
-struct Kept {
+pub(crate) struct Used {
     cache: Arc<Cache>,
-    tree: Manifest,
+    /// The tree whose contents the next run is likely to need.
+    tree: Arc<Manifest>,
 }
 
 /// How an attempt ends.
@@ -123,37 +133,39 @@ pub async fn attempt(context: Arc<Context>, claimed: ClaimRunResponse) {
         outbox,
         heart,
         working: TaskTracker::new(),
+        used: Mutex::default(),
     };
-    let kept = job.run().await;
+    job.run().await;
     // Even when nobody waits for it: what it works on is about to go.
     job.working.close();
     job.working.wait().await;
     let context = job.context.clone();
-    drop(job);
+    let used = job
+        .used
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     remove(directory).await;
-    tidy(context, kept).await;
+    tidy(context, used).await;
 }
 
 impl Job {
-    async fn run(&self) -> Option<Kept> {
+    async fn run(&self) {
         let stop = &self.context.stop;
         let worked = tokio::select! {
             worked = self.work() => worked,
             () = self.given_up() => Err(Failure::Lost("nobody waits for it any more".to_owned())),
             () = stop.cancelled() => {
                 let message = "Its runner was told to stop.";
-                Ok((Ending::new(RunOutcome::Retry, message), None))
+                Ok(Ending::new(RunOutcome::Retry, message))
             }
         };
-        let (ending, kept) = match worked {
-            Ok(worked) => worked,
+        let ending = match worked {
+            Ok(ending) => ending,
             Err(Failure::Lost(why)) => {
                 tracing::warn!(why, run.id = self.run.id, "the lease is lost");
-                return None;
+                return;
             }
-            Err(Failure::Refused(why) | Failure::Away(why)) => {
-                (Ending::new(RunOutcome::Failed, why), None)
-            }
+            Err(Failure::Refused(why) | Failure::Away(why)) => Ending::new(RunOutcome::Failed, why),
         };
         let telling = async {
             // Without it, the log is as far as it came.
@@ -170,7 +182,6 @@ impl Job {
             () = self.overdue() => tracing::warn!(run.id = self.run.id, "the end could not be told in time"),
             () = patience => {}
         }
-        kept
     }
 
     /// Returns when there is no use in going on: the lease is lost, or the run should have ended.
@@ -187,40 +198,45 @@ impl Job {
         tokio::time::sleep(OVERDUE).await;
     }
 
-    async fn work(&self) -> Result<(Ending, Option<Kept>), Failure> {
+    async fn work(&self) -> Result<Ending, Failure> {
         let control = &self.context.control;
         // Proves that reports arrive, before anything is done that they would be about.
         persist(|| control.start(&self.lease)).await?;
         let furnished = match self.fetch().await {
             // Another runner may have room for it.
-            Err(Failure::Refused(why)) => return Ok((Ending::new(RunOutcome::Retry, why), None)),
+            Err(Failure::Refused(why)) => return Ok(Ending::new(RunOutcome::Retry, why)),
             fetched => fetched?,
         };
         let report = self.agent().await?;
         if self.heart.cancel().is_cancelled() {
-            let ending = Ending::new(RunOutcome::Cancelled, "It was stopped.");
-            return Ok((ending, None));
+            return Ok(Ending::new(RunOutcome::Cancelled, "It was stopped."));
         }
         self.outbox.flush().await?;
-        let kept = self.deliver(furnished).await?;
+        self.deliver(furnished).await?;
         let message = report.error.map(|error| error.message).unwrap_or_default();
         let outcome = match report.outcome {
             TurnOutcome::Completed => RunOutcome::Succeeded,
             _ => RunOutcome::Failed,
         };
-        Ok((Ending::new(outcome, message), kept))
+        Ok(Ending::new(outcome, message))
     }
 
     /// Sends what the run made, and keeps it. What can't be kept only makes the next run begin later.
-    async fn deliver(&self, furnished: Furnished) -> Result<Option<Kept>, Failure> {
-        let tree = self.send(&furnished).await?;
+    async fn deliver(&self, furnished: Furnished) -> Result<(), Failure> {
+        let tree = Arc::new(self.send(&furnished).await?);
         let Furnished { cache, .. } = furnished;
-        let (keeping, job) = (cache.clone(), self.directory.clone());
-        if let Err(why) = self.blocking(move || keeping.keep(&job)).await {
+        self.uses(cache.clone(), tree);
+        let job = self.directory.clone();
+        if let Err(why) = self.blocking(move || cache.keep(&job)).await {
             tracing::warn!(%why, run.id = self.run.id, "nothing of it is kept for the next run");
-            return Ok(None);
         }
-        Ok(Some(Kept { cache, tree }))
+        Ok(())
+    }
+
+    /// Notes what is to be tidied when this attempt is over.
+    fn uses(&self, cache: Arc<Cache>, tree: Arc<Manifest>) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = Some(Used { cache, tree });
     }
 
     async fn blocking<T: Send + 'static>(
@@ -264,17 +280,29 @@ async fn finish(control: &Control, lease: &RunLease, ending: &Ending) {
     }
 }
 
+/// Removes the directory of an attempt. Processes that are just being killed may still write to it, so
+/// it is tried for a while.
 async fn remove(directory: JobDir) {
-    let removed = tokio::task::spawn_blocking(move || directory.remove()).await;
-    if let Ok(Err(error)) = removed {
-        tracing::warn!(%error, "something of a run is left in the directory to work in");
+    let mut left = REMOVALS;
+    loop {
+        let directory = directory.clone();
+        let removed = tokio::task::spawn_blocking(move || directory.remove()).await;
+        let Ok(Err(error)) = removed else {
+            return;
+        };
+        left -= 1;
+        if left == 0 {
+            tracing::warn!(%error, "something of a run is left in the directory to work in");
+            return;
+        }
+        tokio::time::sleep(BETWEEN_REMOVALS).await;
     }
 }
 
 /// Lets go of what nothing needs any more of what is kept between runs.
-async fn tidy(context: Arc<Context>, kept: Option<Kept>) {
+pub(crate) async fn tidy(context: Arc<Context>, used: Option<Used>) {
     let tidying = move || {
-        let collected = kept.map_or(Ok(()), |kept| kept.cache.collect(&kept.tree));
+        let collected = used.map_or(Ok(()), |used| used.cache.collect(&used.tree));
         context.caches.tidy().and(collected)
     };
     if let Ok(Err(error)) = tokio::task::spawn_blocking(tidying).await {
