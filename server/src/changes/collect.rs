@@ -135,8 +135,10 @@ impl Changes {
         let Some(_alone) = shelf.alone().await? else {
             return Ok(there);
         };
-        // Rows that have come meanwhile may need what seemed not to be needed.
+        // Rows that have come meanwhile may need what seemed not to be needed, and so may what was sent
+        // and has no row.
         shelf.mark(&mut marks, self.kept(workspace).await?).await?;
+        shelf.mark_since(&mut marks).await?;
         let swept = shelf.sweep(marks).await?;
         if swept.objects > 0 {
             tracing::info!(
@@ -157,12 +159,14 @@ impl Changes {
         workspace: WorkspaceId,
         there: &HashSet<Digest>,
     ) -> Result<(), Error> {
-        let mut left = self.kept(workspace).await?;
-        left.retain(|manifest| !there.contains(manifest));
-        let mut base = there.iter().next().copied();
+        let kept = self.kept(workspace).await?;
+        let (sent, left): (Vec<_>, Vec<_>) = kept
+            .into_iter()
+            .partition(|manifest| there.contains(manifest));
+        let mut base = sent.first().copied();
         for manifest in left {
             let _sharing = shelf.share().await?;
-            match shelf.send(manifest, base).await {
+            match shelf.send(manifest, base, true).await {
                 Err(error @ Error::Unavailable(_)) => return Err(error),
                 Err(error) => error.log(),
                 Ok(_) => base = Some(manifest),
@@ -172,7 +176,7 @@ impl Changes {
     }
 
     /// What snapshots and unfinished runs need.
-    async fn kept(&self, workspace: WorkspaceId) -> Result<Vec<Digest>, Error> {
+    pub(super) async fn kept(&self, workspace: WorkspaceId) -> Result<Vec<Digest>, Error> {
         let names = self.database.kept_manifests(workspace).await?;
         names.iter().map(|name| named(name)).collect()
     }

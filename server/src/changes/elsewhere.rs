@@ -60,7 +60,8 @@ impl Changes {
         };
         let sharing = shelf.share().await?;
         let base = self.latest(workspace).await?;
-        let sent = shelf.send(manifest, base).await?;
+        let is_kept = self.kept(workspace).await?.contains(&manifest);
+        let sent = shelf.send(manifest, base, is_kept).await?;
         Ok((Some(sharing), sent))
     }
 

@@ -164,7 +164,8 @@ impl Changes {
         path: TreePath,
         side: proto::ChangeSide,
     ) -> Result<Blob, Error> {
-        let found = self.with(workspace, scope, 0, move |shown| {
+        // As much as [`Changes::list`] has: so that the same renames are found.
+        let found = self.with(workspace, scope, diff::MAX_TEXT, move |shown| {
             let change = shown.find(&path)?;
             let node = match side {
                 proto::ChangeSide::Before => change.before.as_ref(),

@@ -6,7 +6,11 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use membrane_files::store::Digest;
 use object_store::{ObjectMeta, path::Path};
 
-use super::{Shelf, Wanted, chunks::WHOLE, name::Name};
+use super::{
+    Shelf, Wanted,
+    chunks::WHOLE,
+    name::{LISTS, MANIFESTS, Name},
+};
 use crate::{clock::Millis, error::Error};
 
 /// Lists that are read at the same time.
@@ -54,7 +58,11 @@ impl Marks {
 impl Shelf {
     /// All objects that are there. What is not named as ours is none.
     pub(super) async fn objects(&self) -> Result<Vec<Object>, Error> {
-        let listed = self.bucket.list(&self.top);
+        self.objects_in(&self.top).await
+    }
+
+    async fn objects_in(&self, directory: &Path) -> Result<Vec<Object>, Error> {
+        let listed = self.bucket.list(directory);
         let objects = listed.try_filter_map(|meta| ready(Ok(object(&self.top, meta))));
         objects.try_collect().await
     }
@@ -109,6 +117,28 @@ impl Shelf {
             }
         }
         Ok(())
+    }
+
+    /// Marks what has come since [`Shelf::look`], and what it leads to: whoever sent it left out what was
+    /// there already. The caller holds [`Shelf::alone`].
+    ///
+    /// # Errors
+    /// Those of [`Shelf::mark`].
+    pub async fn mark_since(&self, marks: &mut Marks) -> Result<(), Error> {
+        let before: HashSet<Name> = marks.objects.iter().map(|object| object.name).collect();
+        let (mut manifests, mut lists) = (Vec::new(), Vec::new());
+        for directory in [MANIFESTS, LISTS] {
+            for object in self.objects_in(&self.top.clone().join(directory)).await? {
+                match object.name {
+                    name if before.contains(&name) => {}
+                    Name::Manifest(digest) => manifests.push(digest),
+                    Name::List(digest) => lists.push(digest),
+                    Name::Contents(_) => {}
+                }
+            }
+        }
+        self.mark_lists(marks, lists).await?;
+        self.mark(marks, manifests).await
     }
 
     async fn mark_manifest(&self, marks: &mut Marks, manifest: Digest) -> Result<(), Error> {

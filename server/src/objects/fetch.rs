@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use membrane_files::store::{Digest, Store, StoreError};
+use membrane_files::store::{Blob, Digest, Store, StoreError};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
@@ -115,15 +115,26 @@ fn missing(store: &Store, wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Error> {
     Ok(missing)
 }
 
+/// What is here in part only, since the machine lost its power, is not.
 fn is_here(store: &Store, wanted: Wanted) -> Result<bool, Error> {
     let size = match wanted.size {
         Some(size) => size,
-        None => match store.size(&wanted.digest) {
+        None => match store.get(&wanted.digest) {
             Err(StoreError::Missing { .. }) => return Ok(false),
-            size => size.map_err(broken)?,
+            blob => match size_if_whole(blob.map_err(broken)?, wanted.digest)? {
+                Some(size) => size,
+                None => return Ok(false),
+            },
         },
     };
     store.touch(&wanted.digest, size).map_err(broken)
+}
+
+/// How many bytes contents have; nothing if they are damaged.
+fn size_if_whole(mut blob: Blob, digest: Digest) -> Result<Option<u64>, Error> {
+    let mut whole = blake3::Hasher::new();
+    let size = io::copy(&mut blob, &mut whole)?;
+    Ok((Digest::from(whole.finalize()) == digest).then_some(size))
 }
 
 /// Pieces as they come, read as one. Ends with a piece without bytes; without one it was cut off, and

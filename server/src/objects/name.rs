@@ -13,6 +13,9 @@ pub(super) enum Name {
     Manifest(Digest),
 }
 
+pub(super) const CONTENTS: &str = "contents";
+pub(super) const LISTS: &str = "lists";
+pub(super) const MANIFESTS: &str = "manifests";
 /// Between the hash's name and its digits: what a digest has there means something in addresses.
 const SEPARATOR: char = '-';
 
@@ -20,9 +23,9 @@ impl Name {
     /// The directory and the name in it.
     pub fn parts(self) -> (&'static str, String) {
         let (directory, digest) = match self {
-            Self::Contents(digest) => ("contents", digest),
-            Self::List(digest) => ("lists", digest),
-            Self::Manifest(digest) => ("manifests", digest),
+            Self::Contents(digest) => (CONTENTS, digest),
+            Self::List(digest) => (LISTS, digest),
+            Self::Manifest(digest) => (MANIFESTS, digest),
         };
         (directory, digest.to_string().replacen(':', "-", 1))
     }
@@ -32,9 +35,9 @@ impl Name {
         let (hash, digits) = name.split_once(SEPARATOR)?;
         let digest = format!("{hash}:{digits}").parse().ok()?;
         match directory {
-            "contents" => Some(Self::Contents(digest)),
-            "lists" => Some(Self::List(digest)),
-            "manifests" => Some(Self::Manifest(digest)),
+            CONTENTS => Some(Self::Contents(digest)),
+            LISTS => Some(Self::List(digest)),
+            MANIFESTS => Some(Self::Manifest(digest)),
             _ => None,
         }
     }

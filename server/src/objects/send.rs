@@ -38,19 +38,33 @@ struct Known {
 impl Shelf {
     /// Sends what a manifest that is here names and the object store lacks; last, that it is all there.
     /// `base` is a manifest of the same workspace that may be there: what it names is not asked for.
+    /// `is_kept` says that a row names the manifest, so that nobody removed anything of it if it is there.
     /// The caller holds [`Shelf::share`]. Answers how many bytes were sent.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; when the store here can't be read.
-    pub async fn send(&self, manifest: Digest, base: Option<Digest>) -> Result<u64, Error> {
-        if self.has(manifest).await? {
+    pub async fn send(
+        &self,
+        manifest: Digest,
+        base: Option<Digest>,
+        is_kept: bool,
+    ) -> Result<u64, Error> {
+        if is_kept && self.has(manifest).await? {
             return Ok(0);
         }
         let tree = self.load(manifest).await?;
         let mut wanted = contents_of(&tree);
         drop(tree);
         if let Some(base) = base {
-            let there = self.contents_there(base).await?;
+            let there = match self.contents_there(base).await {
+                Err(error @ Error::Unavailable(_)) => return Err(error),
+                // What is wrong with an earlier one is no reason not to keep this one.
+                Err(error) => {
+                    error.log();
+                    HashMap::new()
+                }
+                there => there?,
+            };
             wanted.retain(|digest, _| !there.contains_key(digest));
         }
         wanted.insert(manifest, self.size(manifest).await?);

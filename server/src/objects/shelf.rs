@@ -14,9 +14,12 @@ use object_store::path::Path;
 use super::{Bucket, name::Name};
 use crate::{changes::broken, error::Error, uploads::blocking};
 
-/// How often it is tried to be alone, and the pause before the next time.
+/// How often a lock is tried for, and the pause before the next time.
 const ATTEMPTS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How a lock is tried for.
+type TryLock = fn(&File) -> Result<(), TryLockError>;
 
 /// One workspace's objects, opened for one piece of work.
 #[derive(Debug)]
@@ -71,18 +74,15 @@ impl Wanted {
 
 impl Shelf {
     /// Lets nobody remove anything, here or there, as long as the answer lives: from before it is asked
-    /// what is there until a row names it. Waits for whoever removes something.
+    /// what is there until a row names it. Waits a while for whoever removes something.
     ///
     /// # Errors
-    /// The file system's own.
+    /// [`Error::Unavailable`] when that takes long; the file system's own.
     pub async fn share(&self) -> Result<Held, Error> {
-        let path = self.lock.clone();
-        blocking(move || {
-            let file = open(path)?;
-            file.lock_shared()?;
-            Ok(Held { _file: file })
-        })
-        .await
+        let held = self.held(File::try_lock_shared).await?;
+        held.ok_or(Error::Unavailable(
+            "waiting until what no snapshot needs is removed",
+        ))
     }
 
     /// Lets nobody rely on what is there, as long as the answer lives; nothing if somebody does, and goes
@@ -91,8 +91,13 @@ impl Shelf {
     /// # Errors
     /// The file system's own.
     pub async fn alone(&self) -> Result<Option<Held>, Error> {
+        self.held(File::try_lock).await
+    }
+
+    /// Tries for a while, and keeps no thread waiting.
+    async fn held(&self, lock: TryLock) -> Result<Option<Held>, Error> {
         for _ in 0..ATTEMPTS {
-            if let Some(held) = self.try_alone().await? {
+            if let Some(held) = self.try_held(lock).await? {
                 return Ok(Some(held));
             }
             tokio::time::sleep(PAUSE).await;
@@ -100,11 +105,11 @@ impl Shelf {
         Ok(None)
     }
 
-    async fn try_alone(&self) -> Result<Option<Held>, Error> {
+    async fn try_held(&self, lock: TryLock) -> Result<Option<Held>, Error> {
         let path = self.lock.clone();
         blocking(move || {
             let file = open(path)?;
-            match file.try_lock() {
+            match lock(&file) {
                 Ok(()) => Ok(Some(Held { _file: file })),
                 Err(TryLockError::WouldBlock) => Ok(None),
                 Err(TryLockError::Error(error)) => Err(error.into()),

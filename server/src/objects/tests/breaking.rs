@@ -127,7 +127,7 @@ async fn cut_off(work: impl AsyncFn(&Shelf, [Digest; 3]) -> bool) {
         ];
         let manifests = trees.map(|files| shelf.record(files));
         for manifest in &manifests[..2] {
-            shelf.send(*manifest, None).await.expect("sent");
+            shelf.send(*manifest, None, true).await.expect("sent");
         }
         let store = Breaking {
             store: desk.memory.clone(),
@@ -145,7 +145,7 @@ async fn cut_off(work: impl AsyncFn(&Shelf, [Digest; 3]) -> bool) {
 
 #[tokio::test]
 async fn what_is_sent_in_part_is_not_said_to_be_there() {
-    cut_off(async |shelf, [_, base, new]| shelf.send(new, Some(base)).await.is_ok()).await;
+    cut_off(async |shelf, [_, base, new]| shelf.send(new, Some(base), true).await.is_ok()).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use membrane_files::store::{Digest, Entry, Manifest, Node, Store};
 use object_store::{ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path};
 use tempfile::TempDir;
 
-use super::{Bucket, Shelf, Wanted};
+use super::{Bucket, Shelf, Wanted, name::Name};
 use crate::{clock::Millis, error::Error, id::WorkspaceId};
 
 mod breaking;
@@ -128,6 +128,7 @@ impl Shelf {
     async fn keep(&self, manifests: &[Digest]) -> Result<usize, Error> {
         let mut marks = self.look(LATER).await?;
         self.mark(&mut marks, manifests.to_vec()).await?;
+        self.mark_since(&mut marks).await?;
         Ok(self.sweep(marks).await?.objects)
     }
 }
@@ -155,7 +156,7 @@ async fn what_is_sent_is_fetched_elsewhere_byte_by_byte() {
     let slices: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
     let manifest = here.record(&slices);
     assert_eq!(reason(there.tree(manifest).await), "CONTENTS_MISSING");
-    here.send(manifest, None).await.expect("sent");
+    here.send(manifest, None, true).await.expect("sent");
     assert!(here.has(manifest).await.expect("asked"));
     assert_eq!(there.tree(manifest).await.expect("fetched"), files);
     // Its names begin as they should, and tell of no path.
@@ -175,12 +176,12 @@ async fn many_files_are_sent_once() {
     let mut files: Vec<_> = (0..700).map(|seed| noise(seed, 10)).collect();
     let slices: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
     let first = here.record(&slices);
-    here.send(first, None).await.expect("sent");
+    here.send(first, None, true).await.expect("sent");
     let before = desk.objects().await.len();
     files[3] = noise(1_000, 10);
     let slices: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
     let second = here.record(&slices);
-    here.send(second, Some(first)).await.expect("sent");
+    here.send(second, Some(first), true).await.expect("sent");
     // One file, the manifest, and that it is there.
     assert_eq!(desk.objects().await.len(), before + 3);
     assert_eq!(there.tree(second).await.expect("fetched"), files);
@@ -191,11 +192,13 @@ async fn an_edit_in_a_large_file_sends_what_is_around_it() {
     let mut desk = Desk::new();
     let (here, there) = (desk.shelf(), desk.shelf());
     let mut file = noise(2, 48 << 20);
-    here.send(here.record(&[&file]), None).await.expect("sent");
+    here.send(here.record(&[&file]), None, true)
+        .await
+        .expect("sent");
     let before = desk.bytes().await;
     file.splice(20_000_000..20_000_000, *b"some bytes more");
     let manifest = here.record(&[&file]);
-    here.send(manifest, None).await.expect("sent");
+    here.send(manifest, None, true).await.expect("sent");
     let sent = desk.bytes().await - before;
     assert!(sent < 9 << 20, "{sent} bytes were sent");
     assert_eq!(there.tree(manifest).await.expect("fetched"), [file]);
@@ -207,7 +210,7 @@ async fn what_is_damaged_is_never_taken_for_contents() {
         let mut desk = Desk::new();
         let (here, there) = (desk.shelf(), desk.shelf());
         let manifest = here.record(&[&noise(3, bytes)]);
-        here.send(manifest, None).await.expect("sent");
+        here.send(manifest, None, true).await.expect("sent");
         let wanted = vec![Wanted::any(manifest)];
         there.fetch(wanted).await.expect("fetched");
         desk.overwrite(directory, b"something else").await;
@@ -224,7 +227,7 @@ async fn a_list_of_other_chunks_is_damaged() {
     let mut desk = Desk::new();
     let (here, there) = (desk.shelf(), desk.shelf());
     let manifest = here.record(&[&noise(4, 3 << 20), &noise(5, 3 << 20)]);
-    here.send(manifest, None).await.expect("sent");
+    here.send(manifest, None, true).await.expect("sent");
     there
         .fetch(vec![Wanted::any(manifest)])
         .await
@@ -248,7 +251,7 @@ async fn nothing_that_is_needed_is_removed_and_all_else_is() {
     let first = here.record(&[&shared, &one]);
     let second = here.record(&[&shared, &other]);
     for manifest in [first, second] {
-        here.send(manifest, None).await.expect("sent");
+        here.send(manifest, None, true).await.expect("sent");
     }
     assert_eq!(here.keep(&[first, second]).await.expect("swept"), 0);
     assert!(here.keep(&[second]).await.expect("swept") >= 4);
@@ -263,7 +266,7 @@ async fn what_is_new_is_spared_with_all_that_it_leads_to() {
     let mut desk = Desk::new();
     let here = desk.shelf();
     let manifest = here.record(&[&noise(9, 3 << 20), b"small"]);
-    here.send(manifest, None).await.expect("sent");
+    here.send(manifest, None, true).await.expect("sent");
     let before = desk.objects().await;
     let mut marks = here.look(0).await.expect("looked");
     here.mark(&mut marks, Vec::new()).await.expect("marked");
@@ -277,12 +280,12 @@ async fn rows_that_come_while_it_is_looked_keep_what_they_need() {
     let (here, there) = (desk.shelf(), desk.shelf());
     let file = noise(10, 3 << 20);
     let first = here.record(&[&file]);
-    here.send(first, None).await.expect("sent");
+    here.send(first, None, true).await.expect("sent");
     let mut marks = here.look(LATER).await.expect("looked");
     here.mark(&mut marks, Vec::new()).await.expect("marked");
     // Nothing of the file is sent again, and its old objects are on the list of what may go.
     let second = here.record(&[&file, b"another"]);
-    here.send(second, None).await.expect("sent");
+    here.send(second, None, true).await.expect("sent");
     here.mark(&mut marks, vec![second]).await.expect("marked");
     here.sweep(marks).await.expect("swept");
     assert_eq!(
@@ -297,7 +300,7 @@ async fn what_can_not_be_read_keeps_everything() {
     let (here, there) = (desk.shelf(), desk.shelf());
     let (first, second) = (here.record(&[&noise(11, 3 << 20)]), here.record(&[b"x"]));
     for manifest in [first, second] {
-        here.send(manifest, None).await.expect("sent");
+        here.send(manifest, None, true).await.expect("sent");
     }
     let before = desk.objects().await.len();
     desk.overwrite("lists", b"damaged").await;
@@ -325,14 +328,14 @@ async fn workspaces_share_nothing_and_one_goes_alone() {
     let file = noise(12, 2 << 20);
     let first = desk.shelf();
     let manifest = first.record(&[&file]);
-    first.send(manifest, None).await.expect("sent");
+    first.send(manifest, None, true).await.expect("sent");
     let before = desk.objects().await;
     let other = std::mem::replace(&mut desk.workspace, WorkspaceId::new());
     let second = desk.shelf();
     assert!(!second.has(manifest).await.expect("asked"));
     assert_eq!(reason(second.tree(manifest).await), "CONTENTS_MISSING");
     second.record(&[&file]);
-    second.send(manifest, None).await.expect("sent");
+    second.send(manifest, None, true).await.expect("sent");
     assert_eq!(desk.objects().await.len(), 2 * before.len());
     assert_eq!(
         desk.bucket.remove(desk.workspace).await.expect("removed"),
@@ -343,4 +346,53 @@ async fn workspaces_share_nothing_and_one_goes_alone() {
         desk.bucket.remove(other).await.expect("removed"),
         before.len()
     );
+}
+
+#[tokio::test]
+async fn what_was_sent_while_others_looked_is_whole_or_is_sent_again() {
+    let mut desk = Desk::new();
+    let (here, there) = (desk.shelf(), desk.shelf());
+    let (small, large) = (noise(90, 100), noise(91, 3 << 20));
+    let first = here.record(&[&small, &large]);
+    here.send(first, None, true).await.expect("sent");
+    // Its snapshot is deleted. Somebody looks, and meanwhile another one has the same contents, but is
+    // killed before there is a row.
+    let mut marks = here.look(LATER).await.expect("looked");
+    here.mark(&mut marks, Vec::new()).await.expect("marked");
+    let second = here.record(&[&large, &small, b"new"]);
+    here.send(second, None, false).await.expect("sent");
+    here.mark_since(&mut marks).await.expect("marked");
+    here.sweep(marks).await.expect("swept");
+    assert_eq!(there.tree(second).await.expect("whole").len(), 3);
+    // Even if it had not been seen: nobody believes what no row has named.
+    here.keep(&[]).await.expect("swept");
+    let marker = here.path(Name::Manifest(second));
+    here.bucket
+        .put(&marker, Vec::new().into())
+        .await
+        .expect("put");
+    here.send(second, None, false).await.expect("sent again");
+    assert_eq!(desk.shelf().tree(second).await.expect("whole").len(), 3);
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_here_in_part_is_fetched_again() {
+    let mut desk = Desk::new();
+    let (here, there) = (desk.shelf(), desk.shelf());
+    let manifest = here.record(&[b"contents"]);
+    here.send(manifest, None, true).await.expect("sent");
+    there
+        .fetch(vec![Wanted::any(manifest)])
+        .await
+        .expect("fetched");
+    let name = manifest.to_string().replace("blake3:", "");
+    let blobs = desk.directories[1].path().join("blobs");
+    let path = blobs.join(&name[..2]).join(&name[2..]);
+    std::fs::remove_file(&path).expect("removed");
+    std::fs::write(&path, b"").expect("written");
+    there
+        .fetch(vec![Wanted::any(manifest)])
+        .await
+        .expect("fetched");
+    there.load(manifest).await.expect("whole");
 }
