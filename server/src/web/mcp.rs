@@ -2,7 +2,7 @@
 //! run, with the token of its lease. Each request stands alone, so any server of a database answers.
 
 use axum::{
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Path, Request, State},
     response::{IntoResponse as _, Response},
 };
@@ -12,16 +12,32 @@ use membrane_agent::model::inside::tokens;
 use super::Problem;
 use crate::{error::Error, id::RunId, mcp::BuiltIn, server::App};
 
+/// Largest request in bytes: a prompt with all of its characters escaped.
+const LARGEST: usize = 4 << 20;
+
 /// Hands a request to the tools of the run's workspace.
 pub async fn call(
     State(app): State<App>,
     Path((run, attempt)): Path<(String, i32)>,
     request: Request,
 ) -> Response {
-    match admit(app, &run, attempt, request.headers()).await {
-        Ok(tools) => tools.answer(request).await.map(Body::new),
+    match answer(&app, &run, attempt, request).await {
+        Ok(answer) => answer,
         Err(error) => Problem(error).into_response(),
     }
+}
+
+async fn answer(app: &App, run: &str, attempt: i32, request: Request) -> Result<Response, Error> {
+    admit(app.clone(), run, attempt, request.headers()).await?;
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LARGEST).await.map_err(|_| Error::Rejected {
+        reason: "BODY_TOO_LARGE",
+        message: format!("a request has at most {LARGEST} bytes, and comes whole"),
+    })?;
+    // Once more: the lease may be lost while the body comes.
+    let tools = admit(app.clone(), run, attempt, &parts.headers).await?;
+    let request = http::Request::from_parts(parts, Body::from(body));
+    Ok(tools.answer(request).await.map(Body::new))
 }
 
 /// The tools of the run whose lease is shown. All who hold none are told the same.
