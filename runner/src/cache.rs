@@ -13,6 +13,7 @@ use std::{
 };
 
 use cap_std::{ambient_authority, fs::Dir};
+use membrane_agent::sandbox::{Limits, exceeded_by};
 use membrane_files::store::{
     Blob, Digest, Manifest, Near, Node, ScanOptions, Store, Why, build_tree, collect, scan,
 };
@@ -261,9 +262,14 @@ impl Cache {
     /// earlier one left goes with the job's directory.
     ///
     /// # Errors
-    /// When they can't be kept, for example because another job is just doing the same.
+    /// When they can't be kept, for example because another job is just doing the same, or they take so
+    /// much that the next one would have little room left.
     pub fn keep(&self, job: &JobDir) -> io::Result<()> {
         let place = job.place();
+        if let Some(limit) = exceeded_by(&[place.files.clone(), place.home.clone()], &most()) {
+            let message = format!("more than {} would be kept", most().describe(limit));
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, message));
+        }
         for (from, name) in [(place.files, "tree"), (place.home, "home")] {
             // Who may not write to a directory can't move it.
             fs::set_permissions(&from, fs::Permissions::from_mode(0o700))?;
@@ -303,6 +309,16 @@ impl Cache {
         let path = self.path.join("store");
         make(&path)?;
         Store::open(open(&path)?).map_err(whole)
+    }
+}
+
+/// What is kept at most: half of what a run may take up.
+fn most() -> Limits {
+    let limits = Limits::default();
+    Limits {
+        disk_bytes: limits.disk_bytes / 2,
+        disk_entries: limits.disk_entries / 2,
+        ..limits
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
 use membrane_entity::{run, schedule};
 use membrane_proto::v1::{self as proto, OverlapPolicy};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ pub use rule::{FireTime, Rule};
 
 /// How often what is due is looked for.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How many are fired at the same time.
+const AT_ONCE: usize = 8;
 
 /// All schedules. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -180,12 +183,14 @@ impl Schedules {
     /// The database's own.
     pub async fn fire_due(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        for row in self.database.due_schedules(now).await? {
-            // One that can't be fired keeps no other from it.
+        let due = stream::iter(self.database.due_schedules(now).await?);
+        // One that takes long, or can't be fired, keeps no other from it.
+        due.for_each_concurrent(AT_ONCE, async |row| {
             if let Err(error) = self.fire(row, now).await {
                 error.log();
             }
-        }
+        })
+        .await;
         Ok(())
     }
 

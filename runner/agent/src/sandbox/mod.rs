@@ -26,7 +26,7 @@ pub use doors::{Door, Keeper, OpenDoor};
 #[cfg(feature = "switchable-guards")]
 pub use guards::Guard;
 pub use guards::Guards;
-pub use inside::run_if_asked;
+pub use inside::{exceeded_by, run_if_asked};
 pub use limits::{Limit, Limits};
 pub use options::{SandboxChoice, SandboxOptions};
 pub(crate) use process::{Exit, Process, Progress};

@@ -84,7 +84,7 @@ impl Disk {
         let limits = self.limits;
         let (tell, told) = sync_channel(1);
         let walk = move || {
-            let _ = tell.send(walk_all(&[WORKSPACE, HOME].map(PathBuf::from), &limits));
+            let _ = tell.send(exceeded_by(&[WORKSPACE, HOME].map(PathBuf::from), &limits));
         };
         let started = thread::Builder::new().spawn(walk);
         started.is_ok().then_some(told)
@@ -102,8 +102,10 @@ fn level() -> Level {
     }
 }
 
-/// Adds up, through no link, until a limit is exceeded.
-fn walk_all(tops: &[PathBuf], limits: &Limits) -> Option<Limit> {
+/// Which limit of a disk trees exceed together, if they do. Adds up, through no link, until that is known;
+/// what can't be seen counts nothing.
+#[must_use]
+pub fn exceeded_by(tops: &[PathBuf], limits: &Limits) -> Option<Limit> {
     let (mut bytes, mut entries) = (0, 0);
     let mut left = tops.to_vec();
     while let Some(directory) = left.pop() {
@@ -148,10 +150,10 @@ mod tests {
         fs::create_dir_all(top.path().join("a/b")).expect("directories");
         fs::write(top.path().join("a/b/file"), vec![1; 100_000]).expect("a file");
         let tops = [top.path().to_owned()];
-        assert_eq!(walk_all(&tops, &limits(1 << 20, 3)), None);
-        let entries = walk_all(&tops, &limits(1 << 20, 2));
+        assert_eq!(exceeded_by(&tops, &limits(1 << 20, 3)), None);
+        let entries = exceeded_by(&tops, &limits(1 << 20, 2));
         assert_eq!(entries, Some(Limit::DiskEntries));
-        let bytes = walk_all(&tops, &limits(50_000, 10));
+        let bytes = exceeded_by(&tops, &limits(50_000, 10));
         assert_eq!(bytes, Some(Limit::DiskBytes));
     }
 }

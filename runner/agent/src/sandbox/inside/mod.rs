@@ -9,6 +9,8 @@ mod limits;
 mod paths;
 mod watchdog;
 
+pub use disk::exceeded_by;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader, IoSlice, Write};
