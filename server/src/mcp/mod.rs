@@ -164,10 +164,13 @@ impl ServerHandler for BuiltIn {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        let result = match self.call(&request.name, arguments).await {
+        let calling = self.call(&request.name, arguments);
+        // Whoever is interrupted starts nothing any more.
+        let called = context.ct.run_until_cancelled(calling).await;
+        let result = match called.unwrap_or(Err(Error::Cancelled)) {
             Ok(value) => CallToolResult::success(vec![ContentBlock::text(value.to_string())]),
             Err(error) => {
                 error.log();
