@@ -50,7 +50,7 @@ test('the settings are readable', async () => {
   const view = await open(`/workspaces/${told.workspace}/settings`);
   assert.equal(await view.page.getByLabel('Name', { exact: true }).inputValue(), 'Shop front');
   assert.equal(await view.page.locator('input[name=permission_mode]:checked').inputValue(), 'bypass');
-  assert.equal(await view.page.locator('input[name=tool]:checked').count(), 7);
+  assert.equal(await view.page.locator('input[name=tool]:checked').count(), 8);
   await view.close();
 });
 
