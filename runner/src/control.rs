@@ -50,8 +50,8 @@ pub enum Failure {
     /// The server does not answer just now, or can't. What was asked may have happened.
     #[error("the server does not answer: {0}")]
     Away(String),
-    /// The server will not do it, however often it is asked.
-    #[error("the server refused: {0}")]
+    /// It will not be done, however often it is asked for: the server refuses it, or this machine can't.
+    #[error("it can't be done: {0}")]
     Refused(String),
 }
 

@@ -164,18 +164,24 @@ impl JobDir {
     /// # Errors
     /// The file system's own.
     pub fn remove(&self) -> io::Result<()> {
-        let entries = match fs::read_dir(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        // One by one: what lies deep is moved up in here, and never stands beside other attempts.
-        let mut removed = Ok(());
-        for entry in entries {
-            removed = removed.and(remove(&entry?.path()));
+        match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            entries => {
+                empty(entries?)?;
+                fs::remove_dir(&self.path)
+            }
         }
-        removed?;
-        fs::remove_dir(&self.path)
     }
+}
+
+/// Removes what is in a directory of ours, one by one: what lies deep is moved up in here, and never stands
+/// beside other attempts.
+fn empty(entries: fs::ReadDir) -> io::Result<()> {
+    let mut removed = Ok(());
+    for entry in entries {
+        removed = removed.and(remove(&entry?.path()));
+    }
+    removed
 }
 
 /// Whether a name is one that [`WorkDir::begin`] gives.
@@ -201,7 +207,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::{os::unix::fs::symlink, time::SystemTime};
 
     fn lease(attempt: i32) -> RunLease {
         RunLease {
@@ -243,6 +249,13 @@ mod tests {
         let deep: PathBuf = (0..50).map(|level| format!("level-{level}")).collect();
         fs::create_dir_all(job.place().files.join(&deep)).expect("made");
         fs::create_dir_all(job.place().home.join(&deep)).expect("made");
+        let jobs = File::open(&work_dir.jobs).expect("opened");
+        jobs.set_modified(SystemTime::UNIX_EPOCH).expect("set");
+        empty(fs::read_dir(&job.path).expect("listed")).expect("emptied");
+        assert_eq!(fs::read_dir(&job.path).expect("listed").count(), 0);
+        // Nothing was ever put beside it.
+        let changed = jobs.metadata().and_then(|metadata| metadata.modified());
+        assert_eq!(changed.expect("a time"), SystemTime::UNIX_EPOCH);
         job.remove().expect("removed");
         assert_eq!(fs::read_dir(&work_dir.jobs).expect("listed").count(), 0);
         job.remove().expect("nothing is left to remove");

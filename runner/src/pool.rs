@@ -54,9 +54,6 @@ pub async fn run(
     let work_dir = work_dir.context("cannot use the directory to work in")?;
     let caches = Caches::open(config.work_dir.join("caches"), config.sandbox_ttl)
         .context("cannot use the directory to work in")?;
-    if let Err(error) = caches.tidy() {
-        tracing::warn!(%error, "what was kept between runs can't be removed");
-    }
     let control = Control::new(&config.server, &config.token)?;
     let guard =
         EgressGuard::new(config.egress_allow_private.clone()).deny_own(egress::own_addresses());
@@ -98,8 +95,8 @@ pub async fn run(
 /// Lets go of what was kept for long, also while there is nothing to do.
 async fn tidy_now_and_then(context: Arc<Context>) {
     loop {
-        sleep(TIDYING).await;
         job::tidy(context.clone(), None).await;
+        sleep(TIDYING).await;
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::Job;
+use super::{Job, Used};
 use crate::{
     cache::Cache,
     control::{Failure, persist},
@@ -44,27 +44,20 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Bytes of contents on their way in that are held in memory; what follows goes to a file.
 const HELD: usize = 1 << 20;
 
-/// What a run began with, and where its contents are.
-#[derive(Debug, Clone)]
-pub(super) struct Furnished {
-    pub cache: Arc<Cache>,
-    base: Arc<Manifest>,
-}
-
 impl Job {
     /// Fetches what the run begins with, as far as it is not here.
-    pub(super) async fn fetch(&self) -> Result<Furnished, Failure> {
+    pub(super) async fn fetch(&self) -> Result<Used, Failure> {
         let entries = persist(|| self.context.control.manifest(&self.lease)).await?;
-        let base = Arc::new(decode(entries)?);
+        let tree = Arc::new(decode(entries)?);
         let workspace = self.run.workspace_id.parse();
         let workspace = workspace.map_err(|_| Failure::Refused("a workspace has no id".into()))?;
         let context = self.context.clone();
         let cache = self.blocking(move || context.caches.of(workspace)).await?;
-        self.uses(cache.clone(), base.clone());
-        let furnished = Furnished { cache, base };
-        if let Err(Failure::Refused(why)) = self.furnish(&furnished).await {
+        let base = Used { cache, tree };
+        self.uses(base.clone());
+        if let Err(Failure::Refused(why)) = self.furnish(&base).await {
             tracing::warn!(why, run.id = self.run.id, "nothing that was kept is used");
-            let (cache, job) = (furnished.cache.clone(), self.directory.clone());
+            let (cache, job) = (base.cache.clone(), self.directory.clone());
             let context = self.context.clone();
             let clearing = move || {
                 cache.clear(&job)?;
@@ -72,24 +65,24 @@ impl Job {
                 context.caches.make_room()
             };
             self.blocking(clearing).await?;
-            self.furnish(&furnished).await?;
+            self.furnish(&base).await?;
         }
-        Ok(furnished)
+        Ok(base)
     }
 
     /// Brings contents and what was kept together.
-    async fn furnish(&self, furnished: &Furnished) -> Result<(), Failure> {
-        persist(|| self.complete(furnished)).await?;
-        let (Furnished { cache, base }, job) = (furnished.clone(), self.directory.clone());
-        self.blocking(move || cache.furnish(&job, &base)).await
+    async fn furnish(&self, base: &Used) -> Result<(), Failure> {
+        persist(|| self.complete(base)).await?;
+        let (Used { cache, tree }, job) = (base.clone(), self.directory.clone());
+        self.blocking(move || cache.furnish(&job, &tree)).await
     }
 
     /// Fetches contents that are not here.
-    async fn complete(&self, furnished: &Furnished) -> Result<(), Failure> {
-        for digests in self.lacks(furnished).await?.chunks(NAMED) {
-            self.download(&furnished.cache, digests).await?;
+    async fn complete(&self, base: &Used) -> Result<(), Failure> {
+        for digests in self.lacks(base).await?.chunks(NAMED) {
+            self.download(&base.cache, digests).await?;
         }
-        match self.lacks(furnished).await?.first() {
+        match self.lacks(base).await?.first() {
             Some(digest) => Err(Failure::Refused(format!(
                 "the server did not send {digest}"
             ))),
@@ -97,9 +90,9 @@ impl Job {
         }
     }
 
-    async fn lacks(&self, furnished: &Furnished) -> Result<Vec<Digest>, Failure> {
-        let Furnished { cache, base } = furnished.clone();
-        self.blocking(move || cache.lacks(&base)).await
+    async fn lacks(&self, base: &Used) -> Result<Vec<Digest>, Failure> {
+        let Used { cache, tree } = base.clone();
+        self.blocking(move || cache.lacks(&tree)).await
     }
 
     async fn download(&self, cache: &Arc<Cache>, digests: &[Digest]) -> Result<(), Failure> {
@@ -131,13 +124,13 @@ impl Job {
     }
 
     /// Sends the files as they are now. Answers what was found.
-    pub(super) async fn send(&self, furnished: &Furnished) -> Result<Manifest, Failure> {
-        let (cache, files) = (furnished.cache.clone(), self.directory.place().files);
+    pub(super) async fn send(&self, base: &Used) -> Result<Manifest, Failure> {
+        let (cache, files) = (base.cache.clone(), self.directory.place().files);
         let made = self.blocking(move || cache.record(&files)).await?;
-        let result = result(&furnished.base, &made)?;
+        let result = result(&base.tree, &made)?;
         // Also what it began with: by being asked for it, the server knows that it is needed again.
         for files in contents(&result).chunks(NAMED) {
-            persist(|| self.send_missing(&furnished.cache, files)).await?;
+            persist(|| self.send_missing(&base.cache, files)).await?;
         }
         persist(|| self.commit(&result)).await?;
         Ok(made)

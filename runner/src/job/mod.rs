@@ -28,7 +28,6 @@ mod inside;
 mod journal;
 mod outbox;
 
-use files::Furnished;
 use heart::Heart;
 use outbox::Outbox;
 
@@ -78,10 +77,11 @@ struct Job {
 }
 
 /// What an attempt uses of what is kept between runs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Used {
     cache: Arc<Cache>,
-    /// The tree whose contents the next run is likely to need.
+    /// The tree that it began with or, once it has ended, left: the next run is likely to need its
+    /// contents.
     tree: Arc<Manifest>,
 }
 
@@ -202,7 +202,7 @@ impl Job {
         let control = &self.context.control;
         // Proves that reports arrive, before anything is done that they would be about.
         persist(|| control.start(&self.lease)).await?;
-        let furnished = match self.fetch().await {
+        let base = match self.fetch().await {
             // Another runner may have room for it.
             Err(Failure::Refused(why)) => return Ok(Ending::new(RunOutcome::Retry, why)),
             fetched => fetched?,
@@ -212,7 +212,7 @@ impl Job {
             return Ok(Ending::new(RunOutcome::Cancelled, "It was stopped."));
         }
         self.outbox.flush().await?;
-        self.deliver(furnished).await?;
+        self.deliver(base).await?;
         let message = report.error.map(|error| error.message).unwrap_or_default();
         let outcome = match report.outcome {
             TurnOutcome::Completed => RunOutcome::Succeeded,
@@ -222,10 +222,10 @@ impl Job {
     }
 
     /// Sends what the run made, and keeps it. What can't be kept only makes the next run begin later.
-    async fn deliver(&self, furnished: Furnished) -> Result<(), Failure> {
-        let tree = Arc::new(self.send(&furnished).await?);
-        let Furnished { cache, .. } = furnished;
-        self.uses(cache.clone(), tree);
+    async fn deliver(&self, base: Used) -> Result<(), Failure> {
+        let tree = Arc::new(self.send(&base).await?);
+        let cache = base.cache.clone();
+        self.uses(Used { tree, ..base });
         let job = self.directory.clone();
         if let Err(why) = self.blocking(move || cache.keep(&job)).await {
             tracing::warn!(%why, run.id = self.run.id, "nothing of it is kept for the next run");
@@ -234,9 +234,8 @@ impl Job {
     }
 
     /// Notes what is to be tidied when this attempt is over.
-    fn uses(&self, cache: Arc<Cache>, tree: Arc<Manifest>) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        *used = Some(Used { cache, tree });
+    fn uses(&self, now: Used) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     async fn blocking<T: Send + 'static>(

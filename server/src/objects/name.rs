@@ -13,7 +13,7 @@ pub(super) enum Name {
     Manifest(Digest),
 }
 
-pub(super) const CONTENTS: &str = "contents";
+const CONTENTS: &str = "contents";
 pub(super) const LISTS: &str = "lists";
 pub(super) const MANIFESTS: &str = "manifests";
 /// Between the hash's name and its digits: what a digest has there means something in addresses.

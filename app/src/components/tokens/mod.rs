@@ -131,6 +131,20 @@ fn Secret(secret: String, made: RwSignal<Option<String>>) -> impl IntoView {
     .into_any()
 }
 
+/// The rows of a list of tokens, or what stands for them.
+fn rows<Token, Row: IntoView + 'static>(
+    tokens: Result<Vec<Token>, ApiError>,
+    row: impl Fn(Token) -> Row,
+) -> AnyView {
+    match tokens {
+        Ok(tokens) if tokens.is_empty() => {
+            view! { <li class="quiet">"No tokens yet."</li> }.into_any()
+        }
+        Ok(tokens) => tokens.into_iter().map(row).collect_view().into_any(),
+        Err(error) => view! { <li>{error.message}</li> }.into_any(),
+    }
+}
+
 /// A token in a list.
 #[component]
 fn TokenRow(

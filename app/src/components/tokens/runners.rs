@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use leptos::prelude::*;
 use membrane_proto::v1 as pb;
 
-use super::{Kind, NewToken, TokenRow};
+use super::{Kind, NewToken, TokenRow, rows};
 use crate::{
     api::{self, ApiError},
     components::{field::Field, time::Time},
@@ -15,7 +15,7 @@ use crate::{
 /// The tokens of all runners.
 #[component]
 pub fn RunnerTokens() -> impl IntoView {
-    let tokens = Resource::new(|| (), |()| api::load(list()));
+    let tokens = Resource::new(|| (), |()| api::load(read()));
     let workspaces = Resource::new(|| (), |()| api::load(workspaces::load()));
     let changed = Callback::new(move |()| tokens.refetch());
     let choices = move || {
@@ -27,23 +27,13 @@ pub fn RunnerTokens() -> impl IntoView {
                 .collect_view()
         })
     };
-    let rows = move || {
+    let list = move || {
         Suspend::new(async move {
             let all = workspaces.await.map(|all| all.0.workspaces);
             let named = all.unwrap_or_default().into_iter();
             let named: HashMap<_, _> = named.map(|one| (one.id, one.name)).collect();
-            match tokens.await {
-                Ok(list) if list.0.runner_tokens.is_empty() => {
-                    view! { <li class="quiet">"No tokens yet."</li> }.into_any()
-                }
-                Ok(list) => {
-                    let rows = list.0.runner_tokens.into_iter();
-                    rows.map(|token| row(token, &named, changed))
-                        .collect_view()
-                        .into_any()
-                }
-                Err(error) => view! { <li>{error.message}</li> }.into_any(),
-            }
+            let tokens = tokens.await.map(|list| list.0.runner_tokens);
+            rows(tokens, |token| row(token, &named, changed))
         })
     };
     view! {
@@ -51,7 +41,7 @@ pub fn RunnerTokens() -> impl IntoView {
             <h2 class="section-heading" id="runners-heading">"Runners"</h2>
             <p class="field-hint">
                 "Programs that work on runs, on this machine or on others. A token lets a runner claim "
-                "what waits, of one workspace or of all, and nothing else."
+                "what waits, of one workspace or of all, and work on it."
             </p>
             <NewToken kind=Kind::Runner changed>
                 <Field id="runner-name" label="Which runner">
@@ -73,7 +63,7 @@ pub fn RunnerTokens() -> impl IntoView {
                 </Field>
             </NewToken>
             <ul class="tokens">
-                <Transition>{rows}</Transition>
+                <Transition>{list}</Transition>
             </ul>
             <details class="hint">
                 <summary>"Start a runner"</summary>
@@ -113,7 +103,7 @@ fn row(
     }
 }
 
-async fn list() -> Result<pb::ListRunnerTokensResponse, ApiError> {
+async fn read() -> Result<pb::ListRunnerTokensResponse, ApiError> {
     let request = pb::ListRunnerTokensRequest {};
     Ok(api::runs().list_runner_tokens(request).await?.into_inner())
 }

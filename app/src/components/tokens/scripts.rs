@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use membrane_proto::v1 as pb;
 
-use super::{Kind, NewToken, TokenRow};
+use super::{Kind, NewToken, TokenRow, rows};
 use crate::{
     api::{self, ApiError},
     components::{field::Field, time::Time},
@@ -12,22 +12,12 @@ use crate::{
 /// The tokens of the caller.
 #[component]
 pub fn ApiTokens() -> impl IntoView {
-    let tokens = Resource::new(|| (), |()| api::load(list()));
+    let tokens = Resource::new(|| (), |()| api::load(read()));
     let changed = Callback::new(move |()| tokens.refetch());
-    let rows = move || {
+    let list = move || {
         Suspend::new(async move {
-            match tokens.await {
-                Ok(list) if list.0.api_tokens.is_empty() => {
-                    view! { <li class="quiet">"No tokens yet."</li> }.into_any()
-                }
-                Ok(list) => {
-                    let rows = list.0.api_tokens.into_iter();
-                    rows.map(|token| row(token, changed))
-                        .collect_view()
-                        .into_any()
-                }
-                Err(error) => view! { <li>{error.message}</li> }.into_any(),
-            }
+            let tokens = tokens.await.map(|list| list.0.api_tokens);
+            rows(tokens, |token| row(token, changed))
         })
     };
     view! {
@@ -59,7 +49,7 @@ pub fn ApiTokens() -> impl IntoView {
                 </Field>
             </NewToken>
             <ul class="tokens">
-                <Transition>{rows}</Transition>
+                <Transition>{list}</Transition>
             </ul>
             <Hint />
         </section>
@@ -101,7 +91,7 @@ fn Hint() -> impl IntoView {
     .into_any()
 }
 
-async fn list() -> Result<pb::ListApiTokensResponse, ApiError> {
+async fn read() -> Result<pb::ListApiTokensResponse, ApiError> {
     let request = pb::ListApiTokensRequest {
         page_size: 200,
         ..Default::default()

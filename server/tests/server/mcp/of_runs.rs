@@ -1,11 +1,11 @@
 //! In runs, where the server is asked over HTTP with the token of a lease.
 
 use membrane_proto::v1::RunOutcome;
-use membrane_server::{authz::Role, credentials::new_runner_token, id::RunnerTokenId};
+use membrane_server::authz::Role;
 use reqwest::{Client, Method, StatusCode};
 
 use super::*;
-use crate::runs::{Desk, claim, finish, runner, start};
+use crate::runs::{Desk, claim, finish, revoke_all, runner, start, strangers};
 
 /// Sends a JSON-RPC request to an attempt, and answers what came back.
 async fn send(
@@ -107,31 +107,8 @@ async fn nobody_else_calls() {
     desk.queue("two").await;
     let lease = at_work(&desk).await;
     let other = at_work(&desk).await;
-    let next = proto::RunLease {
-        attempt: lease.attempt + 1,
-        ..lease.clone()
-    };
-    let nowhere = proto::RunLease {
-        run_id: uuid::Uuid::new_v4().to_string(),
-        ..lease.clone()
-    };
-    let nonsense = proto::RunLease {
-        run_id: "nonsense".to_owned(),
-        ..lease.clone()
-    };
-    let made = new_runner_token(&server.app.database, "another".to_owned(), None, 0);
-    let (_, runner_token) = made.await.expect("a token");
-    let user = desk.user.authorization().expect("a token");
-    for (why, lease, token) in [
-        ("no token", &lease, ""),
-        ("a runner's token", &lease, runner_token.as_str()),
-        ("a user's token", &lease, user.trim_start_matches("Bearer ")),
-        ("another run's token", &lease, other.token.as_str()),
-        ("another attempt", &next, lease.token.as_str()),
-        ("no run", &nowhere, lease.token.as_str()),
-        ("no id", &nonsense, lease.token.as_str()),
-    ] {
-        let answer = status(&server, lease, token).await;
+    for (why, lease, token) in strangers(&server, &desk, &lease, &other).await {
+        let answer = status(&server, &lease, &token).await;
         assert_eq!(answer, StatusCode::UNAUTHORIZED, "{why}");
     }
     assert_eq!(status(&server, &lease, &lease.token).await, StatusCode::OK);
@@ -158,11 +135,7 @@ async fn a_revoked_runner_calls_nothing() {
     desk.queue("one").await;
     let (_, lease) = claim(&revoked).await.expect("a run");
     assert_eq!(status(&server, &lease, &lease.token).await, StatusCode::OK);
-    let database = &server.app.database;
-    for token in database.runner_tokens().await.expect("tokens") {
-        let deleted = database.delete_runner_token(RunnerTokenId(token.id)).await;
-        assert!(deleted.expect("deleted"));
-    }
+    revoke_all(&server).await;
     let answer = status(&server, &lease, &lease.token).await;
     assert_eq!(answer, StatusCode::UNAUTHORIZED);
 }

@@ -7,7 +7,7 @@ use membrane_proto::v1::{
     self as proto, ApplyState, RunOutcome, RunState, event_payload::Kind,
     upload_run_result_request::Part as UploadPart,
 };
-use membrane_server::credentials::new_runner_token;
+use membrane_server::{credentials::new_runner_token, id::RunnerTokenId};
 use tonic::{Code, Status};
 
 use crate::{
@@ -236,6 +236,54 @@ pub async fn finish(
     };
     let answer = runner.runs().finish_run(request).await?;
     Ok(answer.into_inner().run.expect("a run"))
+}
+
+/// Leases and tokens of those who do not hold this lease, and why each does not. `other` is a lease that
+/// somebody holds.
+pub async fn strangers(
+    server: &TestServer,
+    desk: &Desk,
+    lease: &proto::RunLease,
+    other: &proto::RunLease,
+) -> Vec<(&'static str, proto::RunLease, String)> {
+    let made = new_runner_token(&server.app.database, "another".to_owned(), None, 0);
+    let (_, runner_token) = made.await.expect("a token");
+    let user = desk.user.authorization().expect("a token");
+    let next = proto::RunLease {
+        attempt: lease.attempt + 1,
+        ..lease.clone()
+    };
+    let of = |run_id: String| proto::RunLease {
+        run_id,
+        ..lease.clone()
+    };
+    let token = lease.token.clone();
+    vec![
+        ("no token", lease.clone(), String::new()),
+        (
+            "a runner's token",
+            lease.clone(),
+            runner_token.as_str().to_owned(),
+        ),
+        ("a user's token", lease.clone(), user.replace("Bearer ", "")),
+        ("another run's token", lease.clone(), other.token.clone()),
+        ("another attempt", next, token.clone()),
+        (
+            "no run",
+            of(uuid::Uuid::new_v4().to_string()),
+            token.clone(),
+        ),
+        ("no id", of("nonsense".to_owned()), token),
+    ]
+}
+
+/// Deletes the tokens of all runners.
+pub async fn revoke_all(server: &TestServer) {
+    let database = &server.app.database;
+    for token in database.runner_tokens().await.expect("tokens") {
+        let deleted = database.delete_runner_token(RunnerTokenId(token.id)).await;
+        assert!(deleted.expect("deleted"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,10 @@
 //! The model as a runner asks it for a run: who may, and on whose account.
 
 use membrane_proto::v1::{self as proto, RunOutcome};
-use membrane_server::credentials::new_runner_token;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 
-use super::{Desk, claim, finish, runner, start};
+use super::{Desk, claim, finish, revoke_all, runner, start, strangers};
 use crate::fixture::{Caller, TestServer};
 
 const PATHS: [&str; 3] = ["v1/messages", "v1/messages/count_tokens", "v1/models"];
@@ -60,36 +59,10 @@ async fn nobody_else_asks() {
     desk.queue("two").await;
     let (_, lease) = claim(&desk.runner).await.expect("a run");
     let (_, other) = claim(&desk.runner).await.expect("another");
-    let next = proto::RunLease {
-        attempt: lease.attempt + 1,
-        ..lease.clone()
-    };
-    let nowhere = proto::RunLease {
-        run_id: uuid::Uuid::new_v4().to_string(),
-        ..lease.clone()
-    };
-    let nonsense = proto::RunLease {
-        run_id: "nonsense".to_owned(),
-        ..lease.clone()
-    };
-    let database = &server.app.database;
-    let made = new_runner_token(database, "another".to_owned(), None, 0).await;
-    let (_, runner_token) = made.expect("a token");
-    for (why, lease, token) in [
-        ("no token", &lease, ""),
-        ("a runner's token", &lease, runner_token.as_str()),
-        ("another run's token", &lease, other.token.as_str()),
-        ("another attempt", &next, lease.token.as_str()),
-        ("no run", &nowhere, lease.token.as_str()),
-        ("no id", &nonsense, lease.token.as_str()),
-    ] {
-        let answer = ask_all(&server, lease, token).await;
+    for (why, lease, token) in strangers(&server, &desk, &lease, &other).await {
+        let answer = ask_all(&server, &lease, &token).await;
         assert_eq!(answer, StatusCode::UNAUTHORIZED, "{why}");
     }
-    let user = desk.user.authorization().expect("a token");
-    let user = user.trim_start_matches("Bearer ");
-    let answer = ask_all(&server, &lease, user).await;
-    assert_eq!(answer, StatusCode::UNAUTHORIZED, "a user");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,11 +87,7 @@ async fn a_revoked_runner_asks_nothing() {
     desk.queue("one").await;
     let (_, lease) = claim(&revoked).await.expect("a run");
     assert_eq!(ask_all(&server, &lease, &lease.token).await, StatusCode::OK);
-    for token in server.app.database.runner_tokens().await.expect("tokens") {
-        let id = membrane_server::id::RunnerTokenId(token.id);
-        let deleted = server.app.database.delete_runner_token(id).await;
-        assert!(deleted.expect("deleted"));
-    }
+    revoke_all(&server).await;
     let answer = ask_all(&server, &lease, &lease.token).await;
     assert_eq!(answer, StatusCode::UNAUTHORIZED);
 }
